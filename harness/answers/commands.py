@@ -20,8 +20,9 @@ from harness.records.checks import Vote
 from harness.records.comparison import Origin, Verdict
 from harness.records.json_values import Json
 from harness.records.nights import Night, UnfitBoard
-from harness.records.nights.history import EpochOfPair, HistoryEntry, LayerTurn, PairSummary
+from harness.records.nights.history import AcceptedLevel, EpochOfPair, HistoryEntry, LayerTurn, PairSummary
 from harness.records.running import Rule
+from harness.regressions.finding import CanFind
 from harness.regressions.replay import ReplayedNight
 from harness.toolchains.records import Artifact
 
@@ -66,6 +67,7 @@ LISTED_BOARD = {
     "transport": str,
     "address": str,
     "port": int | None,
+    "managed": str,
     "emulated": bool,
     "tags": [str],
     "health": Health,
@@ -209,11 +211,20 @@ FILES: dict[str, object] = {
     "lint": {"file": str, "findings": [LintFinding]},
     "lint-rules": {"rules": [{"rule": str, "severity": str, "title": str, "source": str}]},
 }
-SERIES = {"case": str, "board": str, "epochs": [EpochOfPair], "results": [HistoryEntry]}
+SERIES = {
+    "case": str,
+    "board": str,
+    "epochs": [EpochOfPair],
+    "accepted": [AcceptedLevel],
+    "can_find": CanFind | None,
+    "results": [HistoryEntry],
+}
 HISTORY = {
     "history": {"pairs": [PairSummary], "series?": [SERIES]},
     "history-rebuild": {"folder": str, "history": str, "nights": int, "results": int, "unreadable": int},
     "history-replay": {"file": str, "nights": [ReplayedNight]},
+    "history-accept": {"accepted": AcceptedLevel, "file": str},
+    "history-revoke": {"revoked": AcceptedLevel, "file": str},
     "bisect": {"case": str, "layer": str, "turns": MapOf([LayerTurn]), "not_comparable": TEXTS},
 }
 ERROR = {"error": str, "hint": str, "exit_code": int, "run?": str}
@@ -230,6 +241,8 @@ PRINTED: dict[str, tuple[str, ...]] = {
     "history show": ("history",),
     "history rebuild": ("history-rebuild",),
     "history replay": ("history-replay",),
+    "history accept": ("history-accept",),
+    "history revoke": ("history-revoke",),
     "bisect": ("bisect",),
     "compare": ("compare", "compare-list"),
     "reference": ("reference",),

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.history.layers import LayerRows, rows_of
-from harness.records.nights.history import HistoryEntry, PairSummary
+from harness.records.nights.history import AcceptedLevel, HistoryEntry, PairSummary
+from harness.regressions import finding
+from harness.regressions.finding import CanFind
+from harness.regressions.gate import LEAST_CHANGE_US
 from harness.regressions.series import NightPoint
 
 if TYPE_CHECKING:
@@ -112,6 +115,13 @@ def points_of(results: Sequence[HistoryEntry]) -> list[NightPoint]:
         for one in results
         if one.night and one.median_us is not None and one.word not in ("", "unmeasured")
     ]
+
+
+def can_find(results: Sequence[HistoryEntry], accepted: Sequence[AcceptedLevel]) -> CanFind | None:
+    """The smallest change that the next night of a pair could show; None where it has no latency yet."""
+    points = points_of(results)
+    floor_us = 0.0 if any(one.estimated for one in results[-1:]) else LEAST_CHANGE_US
+    return finding.can_find(points, accepted, floor_us=floor_us)
 
 
 def newest_models(database: HistoryDatabase, source: str, nights: int) -> set[str]:

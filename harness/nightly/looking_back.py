@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError
 from harness.files import safe
 from harness.history import artefacts
+from harness.history.accepted import load_accepted, of_pair
 from harness.history.epochs import epochs_of
 from harness.history.layers import LayerRows, rows_of, turns
 from harness.nightly import night_file as files
@@ -18,7 +20,8 @@ from harness.nightly.confirming import kept_models
 from harness.nightly.pairing import CasePair
 from harness.records.callbacks import LogCallback
 from harness.records.nights import Cell, LayerSince, Night
-from harness.records.nights.history import HistoryEntry
+from harness.records.nights.history import AcceptedLevel, HistoryEntry
+from harness.regressions.accepting import with_accepted
 from harness.report.nights.page import TRENDS
 from harness.report.nights.trends import render_trend, trend_file
 
@@ -41,11 +44,22 @@ def series_before(root: Path, night: Night, own: Path, url: str, log: LogCallbac
             results_by_pair = {place: queries.entries(database, *place, suite=night.suite) for place in places}
     except (HarnessError, OSError) as error:
         log(f"history: {error}: the nights' own files are read")
-        return files.earlier(root, night.suite, own)
-    return {
+        return _with_accepted(root, files.earlier(root, night.suite, own), log)
+    series = {
         place: queries.points_of([one for one in results if one.night != night.id])
         for place, results in results_by_pair.items()
     }
+    return _with_accepted(root, series, log)
+
+
+def _with_accepted(root: Path, series: History, log: LogCallback) -> History:
+    """From the levels on that people accepted. A file that cannot be read costs a line of the log: none is then."""
+    try:
+        levels = load_accepted(root)
+    except HarnessError as error:
+        log(f"{error.message}: no level is accepted")
+        return series
+    return {place: with_accepted(points, of_pair(levels, *place)) for place, points in series.items()}
 
 
 def with_layers_since(night: Night, root: Path, folder: Path, url: str, log: LogCallback) -> Night:
@@ -122,12 +136,18 @@ def _trends(database: HistoryDatabase, night: Night, folder: Path) -> Iterator[s
     from harness.history import queries
 
     reader = queries.layer_reader(database)
+    accepted: list[AcceptedLevel] = []
+    with suppress(HarnessError):  # the log has said so already
+        accepted = load_accepted(folder.parents[1])
     for cell in night.cells:
         if cell.latency is None or not cell.latency.sentence:
             continue
         results = queries.entries(database, cell.case, cell.board, suite=night.suite)
         if results:
             name = trend_file(cell.case, cell.board)
-            page = render_trend(results, epochs_of(results), turns(results, reader), night.harness_version)
+            levels = [
+                one for one in of_pair(accepted, cell.case, cell.board) if one.night.startswith(f"{night.suite}/")
+            ]
+            page = render_trend(results, epochs_of(results), turns(results, reader), night.harness_version, levels)
             safe.write_file(folder / TRENDS / name, page.encode("utf-8", "backslashreplace"), folder)
             yield name

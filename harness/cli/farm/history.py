@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import WholeHelp, clean, emit_json, json_option, note
+from harness.cli.farm.history_accept import accept, revoke
 from harness.cli.farm.history_options import (
     complete_case,
     complete_measured_board,
@@ -20,7 +21,7 @@ from harness.cli.farm.history_replay import replay
 from harness.cli.tables import table
 
 if TYPE_CHECKING:
-    from harness.records.nights.history import HistoryEntry, PairSummary
+    from harness.records.nights.history import AcceptedLevel, HistoryEntry, PairSummary
 
 SHOWN = 30  # results of one pair in the terminal; --json has all
 SHOW = "show"
@@ -56,10 +57,12 @@ def command() -> None:
       harness history rebuild nights
       harness history rebuild runs --history postgresql+psycopg://farm@db/harness
       harness history replay series.csv
+      harness history accept yolo_s --board x5-01 --reason 'larger input, wanted'
     """
 
 
-command.add_command(replay)
+for one in (replay, accept, revoke):
+    command.add_command(one)
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -85,27 +88,35 @@ def show(case: str, board: str, nights: Path, url: str, as_json: bool) -> None:
       harness history yolo_s --json
     """
     from harness.history import queries
+    from harness.history.accepted import load_accepted
 
     with read_history(nights, url) as database:
         pairs = queries.pairs(database, case, board)
         refuse_nothing(pairs if case or board else True, case, board)
         whole = [queries.entries(database, one.case, one.board) for one in pairs] if case else []
+    levels = load_accepted(nights) if case else []
     if as_json:
-        emit_json("history", {"pairs": pairs, **({"series": [_series(entries) for entries in whole]} if case else {})})
+        series = [_series(entries, levels) for entries in whole]
+        emit_json("history", {"pairs": pairs, **({"series": series} if case else {})})
     elif case:
         for entries in whole:
-            _show_series(entries)
+            _show_series(entries, levels)
     else:
         _show_pairs(pairs)
 
 
-def _series(entries: list[HistoryEntry]) -> dict[str, object]:
+def _series(entries: list[HistoryEntry], levels: list[AcceptedLevel]) -> dict[str, object]:
+    from harness.history.accepted import of_pair
     from harness.history.epochs import epochs_of
+    from harness.history.queries import can_find
 
+    accepted = of_pair(levels, entries[0].case, entries[0].board)
     return {
         "case": entries[0].case,
         "board": entries[0].board,
         "epochs": epochs_of(entries),
+        "accepted": accepted,
+        "can_find": can_find(entries, accepted),
         "results": entries,
     }
 
@@ -129,13 +140,22 @@ def _us(one: PairSummary) -> str:
     return "" if one.last_median_us is None else f"{one.last_median_us:.0f} µs"
 
 
-def _show_series(entries: list[HistoryEntry]) -> None:
+def _show_series(entries: list[HistoryEntry], levels: list[AcceptedLevel]) -> None:
+    from harness.history.accepted import of_pair
     from harness.history.epochs import epochs_of
+    from harness.history.queries import can_find
 
+    accepted = of_pair(levels, entries[0].case, entries[0].board)
+    finds = can_find(entries, accepted)
     click.echo(clean(f"{entries[0].case} on {entries[0].board}: {len(entries)} results"))
     for epoch in epochs_of(entries):
         since = f": {', '.join(epoch.changed)}" if epoch.changed else ""
         click.echo(clean(f"epoch from {epoch.first_utc[:10]}, {epoch.results} results{since}"))
+    for level in accepted:
+        click.echo(clean(f"accepted as the level from {level.night} on, by {level.by or 'hand'}: {level.reason}"))
+    if finds is not None:
+        click.echo(f"a change is found from {finds.in_1_night_pct:.1f} % on in one night, from "
+                   f"{finds.in_3_nights_pct:.1f} % on within three")  # fmt: skip
     rows = [
         (one.started_utc, one.word or one.consistency, _median(one), _percent(one), one.alarm, one.model_md5[:8])
         for one in entries[-SHOWN:]

@@ -26,6 +26,10 @@ class SittingRecord:
     percent: float | None = None
     p: float | None = None
     problem: str = ""  # why it gave nothing
+    can_find_pct: float | None = field(
+        default=None, metadata=stored(optional=True)
+    )  # a smaller change is not confirmed
+    figure: str = field(default="", metadata=stored(optional=True))  # of its blocks: "median" or "quiet frames"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class CellLatency:
     nights: int = 0
     sentence: str = ""
     alarm: str = field(default="", metadata=stored(optional=True))  # one of harness.regressions.judge.ALARMS
+    can_find_pct: float | None = field(
+        default=None, metadata=stored(optional=True)
+    )  # a smaller change is not seen tonight
     since: str = field(default="", metadata=stored(optional=True))  # of "known": the night that confirmed it
     sitting: SittingRecord | None = field(default=None, metadata=stored(optional=True))
 

@@ -77,3 +77,19 @@ class LayerTurn:
     first: HistoryEntry
     changed: tuple[str, ...] = ()
     layers_changed: int = 1  # of that result, all of them
+
+
+@dataclass(frozen=True)
+class AcceptedLevel:
+    """A change of a pair's latency that a person took as its new level, from `night` on.
+
+    `through` is the newest night that there was then: what comes after it is judged as ever.
+    """
+
+    case: str
+    board: str
+    night: str  # suite/utc
+    through: str
+    reason: str
+    by: str = ""
+    at_utc: str = ""

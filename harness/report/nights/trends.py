@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from statistics import median
 
 from harness.names import safe_name
-from harness.records.nights.history import EpochOfPair, HistoryEntry, LayerTurn
+from harness.records.nights.history import AcceptedLevel, EpochOfPair, HistoryEntry, LayerTurn
 from harness.regressions.change_points import change_points
+from harness.regressions.finding import can_find
+from harness.regressions.series import NightPoint
 from harness.report.page import filled
 from harness.report.values import Row
 
@@ -30,7 +32,11 @@ def trend_file(case: str, board: str) -> str:
 
 
 def render_trend(
-    entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair], turns: Sequence[LayerTurn], version: str
+    entries: Sequence[HistoryEntry],
+    epochs: Sequence[EpochOfPair],
+    turns: Sequence[LayerTurn],
+    version: str,
+    accepted: Sequence[AcceptedLevel] = (),
 ) -> str:
     """The page of a pair's results, oldest first (at least one). Pure: the same results give the same bytes."""
     shown = list(entries[-MOST_NIGHTS:])
@@ -40,8 +46,9 @@ def render_trend(
         "results": len(shown),
         "left_out": len(entries) - len(shown),
         "newest": shown[-1],
-        "drawing": _drawing(shown, epochs),
-        "events": _events(shown, epochs, turns),
+        "drawing": _drawing(shown, epochs, accepted),
+        "events": _events(shown, epochs, turns, accepted),
+        "can_find": can_find([point for one in entries if (point := _point(one))], accepted),
         "rows": [_row(one) for one in reversed(shown)],
         "version": version,
     }
@@ -55,7 +62,15 @@ def _row(one: HistoryEntry) -> Row:
 # --------------------------------------------------------------------------- the drawing
 
 
-def _drawing(entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair]) -> Row | None:
+def _point(one: HistoryEntry) -> NightPoint | None:
+    if not one.night or one.median_us is None or one.word in ("", "unmeasured"):
+        return None
+    return NightPoint(one.night, one.median_us, one.epoch, one.model_md5, one.word, one.alarm)
+
+
+def _drawing(
+    entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair], accepted: Sequence[AcceptedLevel]
+) -> Row | None:
     """Percent across, pixels down. None where no night gave a latency."""
     values = [one.median_us for one in entries if one.median_us is not None]
     if not values:
@@ -74,6 +89,7 @@ def _drawing(entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair]) -> 
         "levels": list(_levels(entries, y_px)),
         "epochs": list(_bands(entries, epochs)),
         "layers": list(_layer_strip(entries)),
+        "accepted": list(_accepted(entries, accepted)),
         "ticks": [{"y": y_px(tick), "us": tick} for tick in ticks],
         "strip": STRIP_PX,
         "first": entries[0].started_utc[:10],
@@ -126,6 +142,14 @@ def _bands(entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair]) -> li
     return bands
 
 
+def _accepted(entries: Sequence[HistoryEntry], accepted: Sequence[AcceptedLevel]) -> Iterator[Row]:
+    """Where each accepted level begins among the results that are shown."""
+    places = {one.night: place for place, one in enumerate(entries) if one.night}
+    for one in accepted:
+        if one.night in places:
+            yield {"x": _x(entries, places[one.night] - 0.5), "title": f"accepted by {one.by or 'hand'}: {one.reason}"}
+
+
 def _layer_strip(entries: Sequence[HistoryEntry]) -> list[Row]:
     """One square a result: whether its layers are what they were in the result before."""
     squares: list[Row] = []
@@ -141,7 +165,12 @@ def _layer_strip(entries: Sequence[HistoryEntry]) -> list[Row]:
 # --------------------------------------------------------------------------- events
 
 
-def _events(entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair], turns: Sequence[LayerTurn]) -> list[Row]:
+def _events(
+    entries: Sequence[HistoryEntry],
+    epochs: Sequence[EpochOfPair],
+    turns: Sequence[LayerTurn],
+    accepted: Sequence[AcceptedLevel],
+) -> list[Row]:
     """Newest first: alarms with their outcome, epochs, layers that changed."""
     events = [
         {"utc": one.started_utc[:10], "what": f"alarm: {'suspected' if one.word == 'pass' else one.word}",
@@ -157,6 +186,17 @@ def _events(entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair], turn
         }
         for one in epochs
         if one.changed
+    ]
+    by_night = {one.night: one for one in entries}
+    events += [
+        {
+            "utc": by_night[one.night].started_utc[:10],
+            "what": "accepted as the new level",
+            "percent": by_night[one.night].percent,
+            "outcome": f"by {one.by or 'hand'}: {one.reason}",
+        }
+        for one in accepted
+        if one.night in by_night
     ]
     for turn in turns:
         more = f" and {turn.layers_changed - 1} more layers" if turn.layers_changed > 1 else ""
