@@ -3,17 +3,22 @@
     python -m benchmarks.nights                          # 10,000 series-nights of every kind of noise
     python -m benchmarks.nights --seed 7 --frames f.npy  # other series; frames (blocks x frames, us)
 
-Every night of every series goes through `harness.regressions.judge`, as in `harness nightly`; sittings are played with
-the noise of blocks, drawn or as it was recorded on this PC. Words of a night are those that the next night reads.
-Also counted: reruns (sittings), and nights called slower for the board without one (`lasting`).
+Every night of every series is judged by the command `harness history replay`, a process for each farm of 40 pairs, with
+the blocks of a sitting beside each night: drawn, or as they were recorded on this PC. The command takes them where it
+suspects, as many as a night would have measured; words of a night are those that the next night reads.
+Also counted: sittings, and nights called slower for the board without one (`lasting`).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,68 +26,58 @@ from numpy.typing import NDArray
 
 from benchmarks.nights_parts.boards import KINDS, NIGHTS, NoiseKind, PlayedBoard
 from benchmarks.nights_parts.frames import block_noise, recorded_frames
-from harness.regressions.confirmation import Confirmation, confirmation, confirmed, order_of, pairs_for, wants_more
-from harness.regressions.gate import GateLimits
-from harness.regressions.judge import SuspectedPair, final, suspected
-from harness.regressions.series import NightPoint
+from harness.regressions.confirmation import MOST_PAIRS, order_of
 
-LIMITS = GateLimits()
 PER_NIGHT = 40  # pairs of one farm, judged together
+PROCESSES = 2
 
 
 @dataclass
 class ReplayedPair:
-    """One pair with its earlier nights and what was said of it."""
+    """One pair, and what the command said of it."""
 
     board: PlayedBoard
-    points: list[NightPoint] = field(default_factory=list)
     words: dict[int, tuple[str, str]] = field(default_factory=dict)  # night -> word, alarm
     sittings: int = 0
 
-    def now(self, night: int) -> NightPoint:
+    def rows(self, name: str) -> Iterator[str]:
+        """Its valid nights as the command takes them; the last good model is any of before the step."""
         board = self.board
-        return NightPoint(f"{night:03d}", board.value_us(night), str(board.epoch[night]), str(board.model[night]), "")
+        for night in range(board.nights):
+            if not board.is_gap[night]:
+                board.sit_down()
+                model = board.model[night]
+                last_good = board.model[0]
+                blocks = []
+                for side in order_of(MOST_PAIRS):
+                    figures = board.block(night, last_good if side == "A" else model)
+                    blocks.append(side + "/".join(f"{one:.4f}" for one in figures))
+                yield (
+                    f"{night:03d},{board.value_us(night):.4f},{board.epoch[night]},{model},{' '.join(blocks)},{name}"
+                )
 
 
 def replayed(pairs: Sequence[ReplayedPair]) -> None:
-    """All nights of one farm, in order."""
-    for night in range(max(pair.board.nights for pair in pairs)):
-        tonight = {
-            place: pair.now(night)
-            for place, pair in enumerate(pairs)
-            if night < pair.board.nights and not pair.board.is_gap[night]
-        }
-        suspects = {place: suspected(pairs[place].points, now, LIMITS) for place, now in tonight.items()}
-        words = sat(pairs, night, {place: one for place, one in suspects.items() if one.wants_a_sitting})
-        for place, now in tonight.items():
-            judged = final(suspects[place], words.get(str(place), ""))
-            pairs[place].words[night] = judged.word, judged.alarm
-            point = replace(now, word=judged.word, alarm=judged.alarm)
-            pairs[place].points.append(point)
+    """All nights of one farm, by the command."""
+    with tempfile.TemporaryDirectory(prefix="nights-") as folder:
+        file = Path(folder) / "farm.csv"
+        rows = [row for place, pair in enumerate(pairs) for row in pair.rows(str(place))]
+        file.write_text("\n".join(["night,median_us,epoch,model,sitting,series", *rows]) + "\n")
+        command = [sys.executable, "-m", "harness", "history", "replay", str(file), "--json"]
+        ended = subprocess.run(command, capture_output=True, text=True)
+    if ended.returncode not in (0, 1):
+        raise RuntimeError(ended.stderr or ended.stdout)
+    for night in json.loads(ended.stdout)["nights"]:
+        pair = pairs[int(night["series"])]
+        pair.words[int(night["night"])] = night["word"], night["alarm"]
+        pair.sittings += night["sat"]
 
 
-def sat(pairs: Sequence[ReplayedPair], night: int, wanted: dict[int, SuspectedPair]) -> dict[str, str]:
-    """The sittings of a night: blocks of both models in the order of the plan."""
-    sittings: dict[str, Confirmation] = {}
-    for place, suspect in wanted.items():
-        board = pairs[place].board
-        pairs[place].sittings += 1
-        models = {"A": int(suspect.artefact), "B": board.model[night]}
-        pairs_wanted = pairs_for(len(wanted))
-        board.sit_down()
-        blocks = [(side, board.block_us(night, models[side])) for side in order_of(pairs_wanted)]
-        while wants_more(blocks, LIMITS.percent):
-            blocks += [(side, board.block_us(night, models[side])) for side in order_of(len(blocks) // 2)]
-        result = confirmation(blocks)
-        assert result is not None
-        sittings[str(place)] = result
-    return confirmed(sittings, dict.fromkeys(sittings, LIMITS.percent))
-
-
-def farms(pairs: list[ReplayedPair]) -> Iterator[list[ReplayedPair]]:
-    """Pairs of one farm, judged together."""
-    for first in range(0, len(pairs), PER_NIGHT):
-        yield pairs[first : first + PER_NIGHT]
+def replay_all(pairs: list[ReplayedPair]) -> None:
+    """Farm by farm, PER_NIGHT pairs each, some at once."""
+    farms = [pairs[first : first + PER_NIGHT] for first in range(0, len(pairs), PER_NIGHT)]
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        list(pool.map(replayed, farms))
 
 
 # --------------------------------------------------------------------------- what is counted
@@ -93,8 +88,7 @@ def flat(kind: NoiseKind, series: int, seed: int, noise: NDArray[np.float64] | N
     pairs = [
         ReplayedPair(PlayedBoard(kind, np.random.default_rng([seed, n]), block_noise=noise)) for n in range(series)
     ]
-    for farm in farms(pairs):
-        replayed(farm)
+    replay_all(pairs)
     calls = [[words for words in pair.words.values() if words[0] in ("slower", "faster")] for pair in pairs]
     alarms = [sum(alarm in ("confirmed", "unconfirmed") for _, alarm in one) for one in calls]
     lasting = [sum(alarm == "lasting" for _, alarm in one) for one in calls]
@@ -116,8 +110,7 @@ def stepped(
         chance = np.random.default_rng([seed, 1, n])
         at = int(chance.integers(30, 80))
         pairs.append(ReplayedPair(PlayedBoard(kind, chance, step, at, noise, nights=at + 10)))
-    for farm in farms(pairs):
-        replayed(farm)
+    replay_all(pairs)
     delays = [_delay(pair) for pair in pairs]
     return {f"in_{n}": float(np.mean([delay <= n for delay in delays])) for n in (1, 2, 3, 7)}
 
@@ -159,7 +152,7 @@ def main() -> None:
     frames = np.load(arguments.frames) if arguments.frames else recorded_frames()
     noise = block_noise(frames)
     result = measured(arguments.series, arguments.seed, noise)
-    print(json.dumps({"block_noise": float(np.std(noise)), **result}, indent=1))
+    print(json.dumps({"block_noise": [float(one) for one in np.std(noise, axis=0)], **result}, indent=1))
 
 
 if __name__ == "__main__":

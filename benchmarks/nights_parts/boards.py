@@ -42,7 +42,7 @@ KINDS = (
 class PlayedBoard:
     """One pair: its true level by night and model, what a night gives, what a block of a sitting gives.
 
-    `block_noise`: relative medians of blocks as they were recorded; None draws them.
+    `block_noise`: relative medians and quiet frames of blocks as they were recorded, (blocks, 2); None draws medians.
     """
 
     kind: NoiseKind
@@ -87,11 +87,14 @@ class PlayedBoard:
         """A sitting begins at any block of the recording; its neighbours stay neighbours."""
         self._place = int(self.chance.integers(0, len(self.block_noise))) if self.block_noise is not None else 0
 
-    def block_us(self, night: int, model: int) -> float:
-        """One block of a sitting on that night: its day meets every model alike, each block has noise of its own."""
+    def block(self, night: int, model: int) -> tuple[float, ...]:
+        """One block of a sitting on that night, median and quiet frames in us; without frames the median alone.
+
+        Its day meets every model alike, each block has noise of its own.
+        """
+        own_us = self.speed(model) * self.state[night]
         if self.block_noise is None:
-            noise = self.chance.normal(0, self.kind.block)
-        else:
-            noise = float(self.block_noise[self._place % len(self.block_noise)])
-            self._place += 1
-        return self.speed(model) * self.state[night] * (1 + noise)
+            return (own_us * (1 + self.chance.normal(0, self.kind.block)),)
+        noise = self.block_noise[self._place % len(self.block_noise)]
+        self._place += 1
+        return tuple(float(own_us * (1 + one)) for one in noise)

@@ -10,6 +10,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from harness.profiling.distribution import quiet_us
+from harness.records import Latency
+
 
 def _session() -> onnxruntime.InferenceSession:
     weights = np.random.default_rng(0).standard_normal((16, 16, 3, 3)).astype(np.float32)
@@ -28,7 +31,7 @@ def _session() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def recorded_frames(blocks: int = 64, frames: int = 300) -> NDArray[np.float64]:
+def recorded_frames(blocks: int = 128, frames: int = 300) -> NDArray[np.float64]:
     """Thread time of every frame, float64 us of shape (blocks, frames). Some seconds of one core.
 
     Not wall time: what other programs of a shared PC take is no noise of a board.
@@ -47,13 +50,8 @@ def recorded_frames(blocks: int = 64, frames: int = 300) -> NDArray[np.float64]:
 
 
 def block_noise(frames: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Relative medians of blocks, float64 of shape (blocks // 4,): 0 is the usual block.
-
-    Of the quietest quarter of the recording, in its order: this PC is shared, a farm's board is not.
-    """
-    medians = np.median(frames, axis=1)
-    count = max(16, len(medians) // 4)
-    steps = np.abs(np.diff(np.log(medians)))
-    spreads = [float(np.median(steps[first : first + count - 1])) for first in range(len(medians) - count + 1)]
-    quiet = medians[int(np.argmin(spreads)) :][:count]
-    return np.asarray(quiet / np.median(quiet) - 1)
+    """Relative medians and quiet frames of blocks, float64 of shape (blocks, 2): 0 is the usual block. In the order of
+    the recording, and of all of it, however busy this PC was."""
+    quiet = [quiet_us(Latency(float(np.mean(block)), samples_us=tuple(map(float, block)))) for block in frames]
+    figures = np.stack([np.median(frames, axis=1), np.asarray(quiet, dtype=np.float64)], axis=1)
+    return np.asarray(figures / np.median(figures, axis=0) - 1)

@@ -14,7 +14,7 @@ from harness.nightly.cells import History
 from harness.nightly.control import CaseClock, NightControl
 from harness.nightly.pairing import PROFILE, CasePair
 from harness.nightly.verdicts import invalid_latency, reason_of, suspect_of, with_level
-from harness.profiling.distribution import usual_us
+from harness.profiling.distribution import quiet_us, usual_us
 from harness.records import Case, Run
 from harness.records.callbacks import LogCallback
 from harness.records.nights import Cell, SittingRecord
@@ -29,14 +29,14 @@ SIDES = {"A": "last-good", "B": "tonight"}
 
 @dataclass
 class SuspectedCell:
-    """A pair that is suspected, with what its sitting needs and gives. `blocks`: side and median in us, in order."""
+    """A pair that is suspected, with what its sitting needs and gives: its blocks, in order."""
 
     cell: Cell
     pair: CasePair
     suspect: SuspectedPair
     model: Path | None = None  # the last good one
     problem: str = ""
-    blocks: list[tuple[str, float]] = field(default_factory=list)
+    blocks: list[sittings.SittingBlock] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -121,18 +121,18 @@ class _Sitting:
             self.log(f"{one.cell.board}: {one.cell.case}: sitting: {one.problem or f'{len(one.blocks)} blocks'}")
 
     def _measure(self, one: SuspectedCell, clock: CaseClock) -> None:
-        count = self.pairs
-        while not one.blocks or sittings.wants_more(one.blocks, one.pair.max_slower_percent):
+        count, percent = self.pairs, one.pair.max_slower_percent
+        while not one.blocks or sittings.goes_on(one.blocks, percent):
             for side in sittings.order_of(count):
-                one.blocks.append((side, self._block_us(one, side, clock)))
+                one.blocks.append(self._block(one, side, clock))
             count = len(one.blocks) // 2
 
-    def _block_us(self, one: SuspectedCell, side: str, clock: CaseClock) -> float:
-        """Median of one block; NaN of one that throttled or drifted. Errors: those of a run."""
+    def _block(self, one: SuspectedCell, side: str, clock: CaseClock) -> sittings.SittingBlock:
+        """One block. Errors: those of a run."""
         assert one.model is not None
         case = _block_case(one.pair.case, one.model if side == "A" else one.pair.case.model, side)
         _, run = run_and_judge(one.pair.board, case, self.folder / FOLDER, clock.tell)
-        return _value_us(run, one.pair.max_drift_percent)
+        return _block_of(side, run, one.pair.max_drift_percent)
 
 
 def _block_case(case: Case, model: Path, side: str) -> Case:
@@ -156,17 +156,24 @@ def _block_case(case: Case, model: Path, side: str) -> Case:
     )
 
 
-def _value_us(run: Run, max_drift_percent: float) -> float:
-    if run.profile is None or invalid_latency(run, max_drift_percent):
-        return nan
-    return usual_us(run.profile.latency)
+def _block_of(side: str, run: Run, max_drift_percent: float) -> sittings.SittingBlock:
+    """A block that throttled has no figure; where its frames drifted, as under others' load, the quiet ones count."""
+    invalid = invalid_latency(run, max_drift_percent)
+    if run.profile is None or (invalid and invalid[0] != "drift"):
+        return sittings.SittingBlock(side, nan)
+    quiet = quiet_us(run.profile.latency)
+    return sittings.SittingBlock(
+        side, nan if invalid else usual_us(run.profile.latency), nan if quiet is None else quiet
+    )
 
 
 # --------------------------------------------------------------------------- all of them together
 
 
 def _with_words(cells: Sequence[Cell], suspects: Sequence[SuspectedCell]) -> list[Cell]:
-    results = {one.key: sittings.confirmation(one.blocks) for one in suspects if not one.problem}
+    results = {
+        one.key: sittings.sitting(one.blocks, one.pair.max_slower_percent) for one in suspects if not one.problem
+    }
     whole = {key: result for key, result in results.items() if result is not None}
     words = sittings.confirmed(whole, {one.key: one.pair.max_slower_percent for one in suspects})
     changed = {(one.cell.case, one.cell.board): _judged(one, whole, words) for one in suspects}
@@ -177,7 +184,8 @@ def _judged(one: SuspectedCell, results: Mapping[str, sittings.Confirmation], wo
     assert one.cell.latency is not None
     record, result = None, results.get(one.key)
     if result is not None:
-        record = SittingRecord(one.suspect.artefact, result.pairs, round(result.percent, 3), result.p)
+        record = SittingRecord(one.suspect.artefact, result.pairs, round(result.percent, 3), result.p,
+                               can_find_pct=result.can_find_pct, figure=result.figure)  # fmt: skip
     elif one.model is not None or one.problem:
         record = SittingRecord(one.suspect.artefact, problem=one.problem or "too few of its blocks gave a time")
     judged = final(one.suspect, words.get(one.key, ""))

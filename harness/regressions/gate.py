@@ -13,6 +13,7 @@ from math import sqrt
 from statistics import median
 
 from harness.regressions.change_points import change_points
+from harness.regressions.finding import CanFind, can_find_of, reach_of
 from harness.regressions.series import (
     GOOD_WORDS,
     LONGEST,
@@ -26,7 +27,6 @@ from harness.regressions.series import (
     valid_points,
 )
 
-SIGMAS = 3.0
 LEAST_CHANGE_US = 20.0  # of what is measured: timers of boards are no better
 LASTING = 3  # nights that a change without a new model has to last; more on a board with odd nights
 MOST_LASTING = 6
@@ -57,11 +57,13 @@ class Suspicion:
 
 @dataclass(frozen=True)
 class Gate:
-    """What the history says of tonight. `level` is None on a first night; `lasting` needs no new model."""
+    """What the history says of tonight. `level` is None on a first night; `lasting` needs no new model; `finds` is the
+    smallest change that could be seen."""
 
     level: NightLevel | None
     suspicion: Suspicion | None = None
     lasting: Suspicion | None = None
+    finds: CanFind | None = None
 
 
 def gate(points: Sequence[NightPoint], now: NightPoint, limits: GateLimits) -> Gate:
@@ -72,7 +74,8 @@ def gate(points: Sequence[NightPoint], now: NightPoint, limits: GateLimits) -> G
         return Gate(None)
     lasting = _lasting(earlier, now, limits)
     tonight = _tonight(level, now, limits)
-    return Gate(level, tonight or lasting or _changed(earlier, now, limits), lasting)
+    finds = can_find_of(level, limits.percent, limits.floor_us)
+    return Gate(level, tonight or lasting or _changed(earlier, now, limits), lasting, finds)
 
 
 def _beyond(value_us: float, level_us: float, reach: float, limits: GateLimits) -> str:
@@ -84,8 +87,7 @@ def _beyond(value_us: float, level_us: float, reach: float, limits: GateLimits) 
 
 
 def _tonight(level: NightLevel, now: NightPoint, limits: GateLimits) -> Suspicion | None:
-    reach = SIGMAS * level.spread * sqrt(1 + 1.57 / level.nights)  # the level is not known exactly either
-    word = _beyond(now.value_us, level.level_us, reach, limits)
+    word = _beyond(now.value_us, level.level_us, reach_of(level), limits)
     return Suspicion(word, "night", level.level_us, _percent(now.value_us, level.level_us)) if word else None
 
 

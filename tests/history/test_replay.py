@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import cli
+from harness.regressions.confirmation import order_of
 from tests.cli.answers import answer_of
 
 NIGHTS = 40
@@ -52,6 +53,54 @@ def test_a_sitting_confirms_a_new_model_on_its_first_night(tmp_path: Path) -> No
     assert "n30" in replay(file).stdout
 
 
+def with_blocks(slower: float, pairs: int = 32, spread: float = 0.005) -> str:
+    """A sitting's figures, tonight's model `slower` times as long."""
+    chance = np.random.default_rng(9)
+    words = []
+    for side in order_of(pairs):
+        words.append(f"{side}{5000 * chance.normal(1, spread) * (slower if side == 'B' else 1):.3f}")
+    return " ".join(words)
+
+
+@pytest.mark.parametrize(("slower", "word", "alarm"), [(1.05, "slower", "confirmed"), (1.0, "pass", "noise")])
+def test_a_sitting_can_be_given_as_its_blocks(tmp_path: Path, slower: float, word: str, alarm: str) -> None:
+    file = series(tmp_path / "s.csv", 1.05, model="m2")
+    lines = file.read_text().splitlines()
+    sat = [f"{line},{'sitting' if not n else with_blocks(slower) if n >= 31 else ''}" for n, line in enumerate(lines)]
+    file.write_text("\n".join(sat))
+    night = answer_of(replay(file, "--json").stdout, "history-replay")["nights"][30]
+    assert (night["word"], night["alarm"], night["sat"]) == (word, alarm, True)
+
+
+def test_pairs_of_one_farm_are_judged_each_against_its_own_level(tmp_path: Path) -> None:
+    """Several series in one file, one of them with a gap: the same words as each alone."""
+    texts = {"a": series(tmp_path / "a.csv", 1.04, model="m1"), "b": series(tmp_path / "b.csv")}
+    rows = {name: file.read_text().splitlines()[1:] for name, file in texts.items()}
+    del rows["a"][5]
+    texts["a"].write_text("\n".join(["night,median_us,epoch,model", *rows["a"]]) + "\n")
+    whole = tmp_path / "whole.csv"
+    together = [f"{row},{name}" for name, own in rows.items() for row in own]
+    whole.write_text("\n".join(["night,median_us,epoch,model,series", *together]) + "\n")
+    nights = answer_of(replay(whole, "--json").stdout, "history-replay")["nights"]
+    for name, file in texts.items():
+        alone = answer_of(replay(file, "--json").stdout, "history-replay")["nights"]
+        assert [one["word"] for one in nights if one["series"] == name] == [one["word"] for one in alone]
+    assert "b n39" not in replay(whole).stdout and "a n3" in replay(whole).stdout
+
+
+def test_series_whose_nights_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "s.csv"
+    file.write_text("night,median_us,series\nx,1,a\nb,1,a\nb,1,c\nx,1,c\n")
+    result = replay(file)
+    assert result.exit_code == 2 and "different orders" in result.output
+
+
+def test_a_night_says_what_it_can_find(tmp_path: Path) -> None:
+    answer = answer_of(replay(series(tmp_path / "s.csv"), "--json").stdout, "history-replay")
+    assert answer["nights"][0]["can_find_pct"] is None
+    assert 2.5 < answer["nights"][-1]["can_find_pct"] < 4
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -64,6 +113,8 @@ def test_a_sitting_confirms_a_new_model_on_its_first_night(tmp_path: Path) -> No
         ("night,median_us\na,1,2\n", "line 2"),
         ("night,median_us,epoch\na,1\n", "line 2"),
         ("night,median_us,sitting\na,1,perhaps\n", "sitting 'perhaps'"),
+        ("night,median_us,sitting\na,1,A1 B0\n", "sitting 'B0'"),
+        ("night,median_us,sitting\na,1,A1 C2\n", "sitting 'C2'"),
         ('night,median_us\n"a,1\n', "s.csv"),
     ],
 )
