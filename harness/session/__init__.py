@@ -150,11 +150,13 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
 def _lent(session: Session) -> Iterator[None]:
     """Hold a board that others manage to the end of the run, power cycles included."""
     lending = session.board.lending
+    if not lending.manager:
+        yield
+        return
     with lent(session.board, session.case.wait_s, session.progress.say) as board:
-        if lending.manager:
-            session.board = board
-            session.record.reached_by(board.endpoint)
-            session.record.note(f"the board was lent by {lender(lending)}")
+        session.board = board
+        session.record.reached_by(board.endpoint)
+        session.record.note(f"the board was lent by {lender(lending)}")
         yield
 
 
