@@ -121,6 +121,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness sensitivity --table notes.txt",
         "harness tune relu.onnx --calibration empty --soc x5",
         "harness tune relu.onnx --calibration absent --soc x5 --reach 30",
+        "harness tune relu.onnx --calibration empty --soc x5 --reach 30 --board emu-x5 --no-run",
     ),
     "nightly": (
         "harness nightly",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from harness.answers.shapes import one_of
 from harness.lint.findings import LintFinding
 from harness.precision.base import TypeChange
+from harness.precision.masks import MaskEdit
+from harness.precision.output_tails import OutputTail
 from harness.precision.sensitivity import OutputAnswer
 from harness.precision.tables import JoinedOp
 
@@ -16,6 +18,16 @@ POINT = {
     "changes": [TypeChange],
 }
 VERIFIED = {"model": str, "value": float | None, "is_reached": bool, "refused": [str]}
+EDITED = {"model": str, "difference": float}
+RAN = {
+    "board": str,
+    "run": str,
+    "verdict": str,
+    "samples": int,
+    "value": float | None,
+    "is_reached": bool,
+    "why_none": str,
+}
 PRECISION: dict[str, object] = {
     "sensitivity": {
         "model": str,
@@ -38,6 +50,8 @@ PRECISION: dict[str, object] = {
         "emulated": bool,
         "reached": bool,
         "ops": int,
+        "nodes": int,
+        "changed": int,
         "start": POINT,
         "chosen": POINT,
         "points": [POINT],
@@ -45,5 +59,9 @@ PRECISION: dict[str, object] = {
         "command": str,
         "lint": [LintFinding],
         "verified": one_of(VERIFIED, None),
+        "tails": [OutputTail],
+        "edits": [MaskEdit],
+        "edited": one_of(EDITED, None),
+        "board": one_of(RAN, None),
     },
 }

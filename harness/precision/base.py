@@ -35,6 +35,8 @@ class ConfigTarget:
     inputs: tuple[tuple[str, tuple[int, ...]], ...]
     outputs_of: frozenset[str] = frozenset()  # ops whose output is one of the model, in int8 if nothing is changed
     file_count: int = 0  # of calibration samples
+    outputs: tuple[str, ...] = ()
+    model_edits: tuple[str, ...] = ()  # what was done to the model itself
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class WrittenConfig:
 
     files: Mapping[str, str]
     command: str  # how the toolchain is called with it
+    pictures: str = ""  # the folder in which the samples have to lie as pictures; "" where the toolchain reads arrays
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ class ChangedModel:
 
     @staticmethod
     def exact_outputs(subject: PreparedModel) -> list[dict[str, Array]]:
-        """The float model's outputs of every sample."""
-        return _run(subject.model, subject)
+        """The float outputs that are right, of every sample."""
+        return _run(subject.reference or subject.model, subject)
 
     def answer(self, changes: Sequence[TypeChange]) -> OutputAnswer:
         """Levels of the outputs over all samples, and the task."""

@@ -36,6 +36,7 @@ class PreparedModel:
     ranges: calibration.Ranges
     feeds: tuple[Feed, ...]
     stems: tuple[str, ...]  # of the samples, in their order
+    reference: onnx.ModelProto | None = None  # whose float outputs are right, where it is not `model` (edited.py)
 
     def switches(self) -> SwitchGraph:
         """The float and the int8 graph as one."""

@@ -2,14 +2,16 @@
 
 Greedy, then pruned: ops are ordered by what their int8 costs the outputs over what the change costs in time, the
 shortest beginning of that list that reaches the figure is looked for by halving, and then every op of it that is not
-needed is taken out again, the most expensive first. Every step is measured with the emulated compiler's quantization of
-the whole model: no sum of single effects is believed.
+needed is taken out again, the most expensive first; in a short list one other change takes the place of two where that
+is enough. Every step is measured with the emulated compiler's quantization of the whole model: no sum of single
+effects is believed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from harness.precision.base import FLOAT, TypeChange
 from harness.precision.changed import ChangedModel, Price
@@ -19,6 +21,8 @@ from harness.records.callbacks import ProgressCallback
 
 LEAST_COST_US = 0.5  # what costs less is not told apart
 MOST_PRUNED = 60  # ops that are tried to be left out, one by one
+MOST_EXCHANGED = 120  # lists that are tried with one change for two others
+LONGEST_EXCHANGED = 6  # changes of a list that is tried so
 LITTLE_LEFT = 0.3  # of an op's noise: what an option may leave and still count as the cheaper one that is enough
 
 
@@ -121,8 +125,8 @@ class Search:
         if not self._is_enough(best):
             best = min(self.points, key=lambda point: (self.figure.loss(point.value), len(point.changes)))
             return self._tuned(start, best, False, ops)
-        pruned = self._pruned(best.changes)
-        return self._tuned(start, self._measured(pruned), True, ops)
+        short = self._exchanged(self._pruned(best.changes), listed)
+        return self._tuned(start, self._measured(short), True, ops)
 
     def _tuned(self, start: Point, chosen: Point, is_reached: bool, ops: int) -> Tuned:
         priced = [Point(one.changes, one.value, self.model.price(one.changes)) for one in self._best()]
@@ -174,6 +178,24 @@ class Search:
             if self._is_enough(self._measured(rest)):
                 kept = rest
         return tuple(kept)
+
+    def _exchanged(self, changes: tuple[TypeChange, ...], listed: Sequence[TypeChange]) -> tuple[TypeChange, ...]:
+        """With one other change for two of them, as long as that is enough: a list that is minimal may not be short."""
+        left = MOST_EXCHANGED if 2 <= len(changes) <= LONGEST_EXCHANGED else 0
+        for shorter in _exchanges(changes, listed):
+            if left <= 0:
+                break
+            left -= 1
+            if self._is_enough(self._measured(shorter)):
+                return self._exchanged(self._pruned(shorter), listed)
+        return changes
+
+
+def _exchanges(changes: Sequence[TypeChange], listed: Sequence[TypeChange]) -> Iterator[tuple[TypeChange, ...]]:
+    """Every list that is one shorter: two out, one in. What is worth least goes first, what is worth most comes."""
+    for first, second in reversed([*combinations(changes, 2)]):
+        rest = [one for one in changes if one not in (first, second)]
+        yield from ((*rest, one) for one in listed if one not in changes and one.op not in {two.op for two in rest})
 
 
 def _joined(changes: Sequence[TypeChange]) -> tuple[TypeChange, ...]:

@@ -19,12 +19,18 @@ from harness.lint.base import LintVendor, vendor_of
 from harness.lint.findings import LintFinding
 from harness.precision.base import ConfigTarget, WrittenConfig, room_of
 from harness.precision.changed import ChangedModel, makers_of_outputs
+from harness.precision.edited import EditedModel, edits_of, write_edited
 from harness.precision.figures import Figure
 from harness.precision.kept import fingerprint, journal
 from harness.precision.levels import OutputSums
+from harness.precision.masks import MaskEdit
+from harness.precision.on_board import BoardAnswer, run_on
+from harness.precision.output_tails import OutputTail, output_tails
+from harness.precision.pictures import write_pictures
 from harness.precision.prepared import PreparedModel
 from harness.precision.search import Point, Search, Tuned
 from harness.precision.sensitivity import Array, OutputAnswer, TaskScore, measure
+from harness.records import Board
 from harness.records.callbacks import ProgressCallback
 
 SEARCH_MODES = ("alone", "weights")
@@ -51,32 +57,87 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class TunePlan:
+    """What a search may do beside types of ops, and on which board the build is run (None: on none)."""
+
+    allow_edits: bool = False
+    board: Board | None = None
+
+
+@dataclass(frozen=True)
 class ConfigProposal:
-    """The search's end, the files that say it, what lint finds in them, and the check by a build."""
+    """The search's end, the files that say it, what lint finds in them, the check by a build, and a run of it.
+
+    `edits` are those of `edited`, or where the model was not edited those that could be made.
+    """
 
     tuned: Tuned
     config: WrittenConfig
     files: tuple[Path, ...]
     findings: tuple[LintFinding, ...]
     verified: Verified | None
+    nodes: int  # of the network
+    tails: tuple[OutputTail, ...] = ()  # how its outputs leave with all ops in int8
+    edits: tuple[MaskEdit, ...] = ()
+    edited: EditedModel | None = None
+    ran: BoardAnswer | None = None
+
+    @property
+    def changed(self) -> int:
+        """Ops that are changed: their type, or a constant of theirs; one with both counts once."""
+        made = {edit.op for edit in self.edits} if self.edited is not None else set()
+        return len(made | {change.op for change in self.tuned.chosen.changes})
+
+    @property
+    def is_good(self) -> bool:
+        """Reached by the search, by the build, and by the board where one ran it."""
+        built = self.verified is not None and self.verified.is_reached
+        return self.tuned.is_reached and built and (self.ran is None or self.ran.is_reached)
 
 
-def tune(subject: PreparedModel, wanted: Wanted, folder: Path, step: ProgressCallback) -> ConfigProposal:
-    """Measure, search, write into `folder` and check. Errors: InputError for a chip whose toolchain is not known."""
-    vendor = room_of(subject.soc)
+def tune(
+    subject: PreparedModel, wanted: Wanted, folder: Path, step: ProgressCallback, plan: TunePlan = TunePlan()
+) -> ConfigProposal:
+    """Measure, search, write into `folder`, check and run.
+
+    Errors: InputError for a chip whose toolchain is not known; those of a run on a board.
+    """
     make_folder(folder)
+    edits = edits_of(subject)
+    edited = None
+    if edits and plan.allow_edits:
+        step("clipping masks, and running both models", 0, -1)
+        made = write_edited(subject, edits, folder / f"{subject.path.stem}_clipped_masks.onnx")
+        edited = made if made.is_same else None
+    model_edits = tuple(edit.why for edit in edits) if edited else ()
+    proposal = _tuned(edited.subject if edited else subject, wanted, folder, step, model_edits)
+    ran = None
+    if plan.board is not None and proposal.verified is not None:
+        built = proposal.verified.model
+        own = edited.subject if edited else subject
+        ran = run_on(plan.board, built, own, wanted.figure, wanted.value, wanted.task, step)
+    return replace(proposal, edits=edits, edited=edited, ran=ran)
+
+
+def _tuned(
+    subject: PreparedModel, wanted: Wanted, folder: Path, step: ProgressCallback, model_edits: tuple[str, ...]
+) -> ConfigProposal:
+    vendor = room_of(subject.soc)
     mark = fingerprint(subject.path, subject.samples_folder, subject.soc.name, str(len(subject.feeds)))
     kept = journal(folder / "sensitivity.part.jsonl", mark)
     result = measure(subject, step, kept=kept, modes=SEARCH_MODES)
     model = ChangedModel(subject, vendor, wanted.task)
     tuned = Search(model, wanted.figure, wanted.value, step).run(result)
-    target = target_of(subject)
+    target = replace(target_of(subject), model_edits=model_edits)
     changes = [replace(one, why=f"{one.why} ({vendor.sources(subject.soc.march)})") for one in tuned.chosen.changes]
     config = vendor.write(target, changes)
     files = _written(folder, config)
-    findings = linted(files[0], subject.path)
+    if config.pictures:
+        write_pictures(subject, folder / config.pictures)
+    findings = linted(files[0], subject.path, config.command)
     step("building and running it", 0, -1)
-    return ConfigProposal(tuned, config, files, findings, verify(subject, files[0], folder, wanted))
+    verified = verify(subject, files[0], folder, wanted)
+    return ConfigProposal(tuned, config, files, findings, verified, len(subject.network.nodes), output_tails(subject))
 
 
 def target_of(subject: PreparedModel) -> ConfigTarget:
@@ -90,6 +151,7 @@ def target_of(subject: PreparedModel) -> ConfigTarget:
         inputs,
         makers_of_outputs(network),
         len(subject.feeds),
+        tuple(network.output_names),
     )
 
 
@@ -99,11 +161,12 @@ def _written(folder: Path, config: WrittenConfig) -> tuple[Path, ...]:
     return tuple(folder / name for name in config.files)
 
 
-def linted(config: Path, model: Path) -> tuple[LintFinding, ...]:
-    """What `harness lint` says of a config, with the ONNX beside it. Errors: ConfigError."""
+def linted(config: Path, model: Path, command: str = "") -> tuple[LintFinding, ...]:
+    """What `harness lint` says of a config and its command, with the ONNX beside it. Errors: ConfigError."""
     rooms = vendors.parts("lint", LintVendor)
     room = vendor_of(rooms, "", config.read_text(encoding="utf-8"))
-    return room.lint_file(config, "", "", model if room.takes_model else None)
+    typed = command if room.takes_command else ""
+    return room.lint_file(config, "", typed, model if room.takes_model else None)
 
 
 def verify(subject: PreparedModel, config: Path, folder: Path, wanted: Wanted) -> Verified:
@@ -159,6 +222,8 @@ def record(proposal: ConfigProposal) -> dict[str, object]:
         "emulated": True,
         "reached": tuned.is_reached,
         "ops": tuned.ops,
+        "nodes": proposal.nodes,
+        "changed": proposal.changed,
         "start": _point(tuned.start),
         "chosen": _point(tuned.chosen),
         "points": [_point(point) for point in tuned.points],
@@ -168,6 +233,12 @@ def record(proposal: ConfigProposal) -> dict[str, object]:
         "verified": None
         if verified is None
         else {**asdict(verified), "model": str(verified.model), "refused": list(verified.refused)},
+        "tails": [asdict(tail) for tail in proposal.tails],
+        "edits": [asdict(edit) for edit in proposal.edits],
+        "edited": None
+        if proposal.edited is None
+        else {"model": str(proposal.edited.subject.path), "difference": proposal.edited.difference},
+        "board": None if proposal.ran is None else {**asdict(proposal.ran), "run": str(proposal.ran.run)},
     }
 
 

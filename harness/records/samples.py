@@ -28,6 +28,7 @@ class SamplesPlan:
     sources: tuple[tuple[str, Path], ...]
     truth: str = ""  # a CSV of what is right for each sample; "": none
     sequence: SequencePlan | None = None
+    keep_values: bool = field(default=False, metadata=stored(optional=True))  # the board's outputs, of every sample
 
 
 @dataclass(frozen=True)

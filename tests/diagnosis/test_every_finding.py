@@ -27,7 +27,8 @@ from harness.diagnosis.explained import WHEN
 from harness.diagnosis.fed import proved, suspected
 from harness.lint.base import LintVendor
 from harness.profiling import profile
-from harness.records import Latency, Layer, Message, OpTime, Origin
+from harness.records import Latency, Layer, Message, Op, OpTime, Origin
+from harness.records.codec import to_json
 from harness.toolchains.records import PlannedNode, SegmentEstimate
 from tests.consistency.checks import test_reference_check as pc
 from tests.diagnosis import test_fed as fed_cases
@@ -130,6 +131,42 @@ CASES |= {
         a_plan(messages=(Message("warning", "w", "", ""),)),
         a_plan(messages=(Message("note", "w", "", ""),)),
     ),
+}
+
+# --------------------------------------------------------------------------- how outputs leave
+
+
+def head(dtype: str, march: str = "nash-e", *more: Op) -> Rules:
+    """A network that ends in a convolution, which leaves in that type; `more` ops read on."""
+    ops = (Op("stem", "Conv", ("x",), ("t0",)), Op("head", "Conv", ("t0",), ("y",)), *more)
+    last = Layer(1, "y", "head", "Conv", "exact", dtype=dtype, is_output=True)
+    graph = {"ops": [to_json(op) for op in ops]}
+    comparison = compared(layer(0, "exact"), last, word="consistent", graph=graph)
+    return lambda: rules({"model_info": {"versions": {"march": march}}}, None, comparison)
+
+
+READER = Op("next", "Conv", ("y",), ("z",))
+
+
+def recurrent(leaves: str, comes_back: str, state: str = "h_in") -> Rules:
+    """An output and an input of one shape."""
+    specs = [
+        {"name": name, "dtype": dtype, "shape": [1, 64]} for name, dtype in (("h_out", leaves), (state, comes_back))
+    ]
+    info = {"outputs": specs[:1], "inputs": specs[1:]}
+    return lambda: rules({"board": {"platform": "ucp"}, "model_info": info})
+
+
+def converted(us: float, order: bool = True) -> Rules:
+    ends = (subgraph("s", 90.0), op("y_HzDequantize", us, category="dequantize"))
+    return lambda: rules({"board": {"platform": "hbdnn"}}, profile(Latency(100.0), ends, ordered=order))
+
+
+CASES |= {
+    "B-508": FindingCase(head("s8"), head("s32")),
+    "B-509": FindingCase(head("s32", "nash-p", READER), head("s32", "bayes-e", READER)),
+    "B-510": FindingCase(recurrent("s32", "s8"), recurrent("s32", "s8", "x_in")),
+    "B-511": FindingCase(converted(2.1), converted(1.9)),
 }
 
 # --------------------------------------------------------------------------- symptoms

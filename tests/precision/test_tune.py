@@ -104,7 +104,7 @@ def test_an_op_that_no_list_knows_is_not_there_to_lint(tmp_path: Path) -> None:
 
 def test_what_cannot_be_reached_is_said_and_ends_with_one(tmp_path: Path) -> None:
     nets.masked_attention(tmp_path)
-    argv = ("tune", "net.onnx", "--calibration", "cal", "--soc", "x3", "--reach", "250", "--json")
+    argv = ("tune", "net.onnx", "--calibration", "cal", "--soc", "x3", "--reach", "250", "--no-run", "--json")
     result = harness_here(*argv, cwd=tmp_path)
     answer = answer_of(result.stdout, "tune")
     assert result.returncode == 1 and answer["reached"] is False and answer["emulated"] is True
@@ -116,7 +116,19 @@ def test_the_command_ends_in_a_config_that_a_build_and_a_run_confirm(tmp_path: P
     """The whole of it by the command line: tune, then the user's own build with the file, then a run on the board."""
     nets.detector(tmp_path)
     tuned = harness(
-        *("tune", "net.onnx", "--calibration", "cal", "--soc", "j6e", "--figure", "channel", "--reach", "30"),
+        *(
+            "tune",
+            "net.onnx",
+            "--calibration",
+            "cal",
+            "--soc",
+            "j6e",
+            "--figure",
+            "channel",
+            "--reach",
+            "30",
+            "--no-run",
+        ),
         cwd=tmp_path,
     )
     assert tuned.returncode == 0, tuned.stdout + tuned.stderr

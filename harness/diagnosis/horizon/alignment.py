@@ -29,7 +29,7 @@ RULES = (
 
 def unaligned(view: RunView) -> Findings:
     """B-506: of convolutions and attentions whose shapes the reference tells; marches of the Nash family only."""
-    if view.comparison is None or not _march(view).startswith("nash"):
+    if view.comparison is None or not march_of_run(view).startswith("nash"):
         return
     graph = view.comparison.extras.graph
     attended = _attended(graph.ops if graph else ())
@@ -39,7 +39,8 @@ def unaligned(view: RunView) -> Findings:
         yield finding("B-506", f"{len(odd)} ops: {', '.join(odd[:MOST])}{more}")
 
 
-def _march(view: RunView) -> str:
+def march_of_run(view: RunView) -> str:
+    """Of the model that ran, or of its build; "" where neither tells."""
     info, plan = view.run.model_info, view.plan
     return (info.versions.get("march", "") if info else "") or (plan.march if plan else "")
 

@@ -134,6 +134,11 @@ class Quantizer:
         constant = next((n for n in node.input if n in self.network.constants), "")
         return before is not None and before.op_type == "MatMul" and len(self.network.shape(constant) or ()) == 1
 
+    def is_full_precision(self, name: str) -> bool:
+        """Whether a tensor that the accelerator makes is handed over unrounded: the accumulators of a convolution."""
+        maker = self.network.producer.get(name)
+        return maker is not None and self._unit(maker) != "CPU" and self._full_precision(maker)
+
     def _full_precision(self, maker: onnx.NodeProto) -> bool:
         """The op that does the work behind `maker` is a convolution: its accumulators are handed over unrounded."""
         node: onnx.NodeProto | None = maker

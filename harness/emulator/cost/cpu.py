@@ -32,6 +32,11 @@ def step_us(model: CompiledModel, step: Step, cpu_scale: float) -> float:
     return cpu_scale * _step_us(model, step)
 
 
+def convert_us(elements: int, cpu_scale: float) -> float:
+    """Estimated time to quantize or dequantize so many values, in microseconds."""
+    return cpu_scale * elements * CONSTANTS.border_elements_ns * (1.0 - LAYOUT_SHARE) / 1e3
+
+
 def load_ms(weight_bytes: int, soc: Soc) -> float:
     """Estimated time to load a file whose models have so many bytes of weights, in milliseconds.
 
@@ -47,7 +52,7 @@ def _step_us(model: CompiledModel, step: Step) -> float:
     if step.work == "layout":
         return step.elements * CONSTANTS.border_elements_ns * LAYOUT_SHARE / 1e3
     if step.work == "convert":
-        return step.elements * CONSTANTS.border_elements_ns * (1.0 - LAYOUT_SHARE) / 1e3
+        return convert_us(step.elements, 1.0)
     op = next(op for op in model.ops if op.name == step.op)
     return NODE_US + (step.elements * _element_ns(op.kind) + op.macs * MACS_NS) / 1e3
 

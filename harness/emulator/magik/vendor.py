@@ -12,6 +12,7 @@ from harness.emulator.magik.socs import SOCS
 from harness.errors import InputError, UserError
 
 if TYPE_CHECKING:
+    from harness.emulator.compiler.node_types import NodeSettings
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
     from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
@@ -58,6 +59,11 @@ class EmulatedMagik(EmulatorVendor):
         from harness.emulator.magik.op_rules import rules_of
 
         return rules_of(soc)
+
+    def node_settings(self, path: Path, soc: Soc) -> NodeSettings:
+        from harness.emulator.magik.node_settings import node_settings
+
+        return node_settings(path)
 
     def check_request(self, models: int, request: BuildRequest) -> None:
         """Errors: InputError for what these chips have no form of, and for more than one model."""

@@ -48,6 +48,7 @@ def _yaml(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterator[str]:
     several = len(target.inputs)
     yield "# Written by harness tune; computed on a PC with the emulated compiler, not measured on a board."
     yield "model_parameters:"
+    yield from (f"  # edited: {edit}" for edit in target.model_edits)
     yield f"  onnx_model: {json.dumps(str(target.model))}"
     yield f"  march: {target.soc.march}"
     yield f"  output_model_file_prefix: {target.model.stem}"

@@ -7,7 +7,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from harness.errors import HostError, InputError
+from harness.files.npz import packed
 from harness.files.safe import make_folder, write_file
 from harness.names import safe_name
 from harness.records import ModelInfo, Sample
@@ -99,6 +102,20 @@ def keep_outputs(run_folder: Path, judged: Sample, local: Path, number: int, cou
             make_folder(target.parent, run_folder)
             write_file(target, path.read_bytes(), run_folder)
     return place
+
+
+def keep_values(run_folder: Path, judged: JudgedSample, number: int) -> None:
+    """Write the real values of the board's outputs into the run folder, under the reference's names."""
+    if board := judged.values.get("board"):
+        arrays = {name: np.asarray(value, np.float32) for name, value in board.items()}
+        target = values_file(run_folder, judged.sample.stem, number)
+        make_folder(target.parent, run_folder)
+        write_file(target, packed(arrays), run_folder)
+
+
+def values_file(run_folder: Path, stem: str, number: int) -> Path:
+    """Where the outputs of the sample `number`, from 0, are kept."""
+    return run_folder / FOLDER / f"v{number:06}-{safe_name(stem)}.npz"
 
 
 def failed(sample: PreparedSample, words: str, ran: SampleEnding) -> JudgedSample:

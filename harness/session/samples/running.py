@@ -30,7 +30,7 @@ from harness.session.progress import RunProgress
 from harness.session.pushing import Pusher
 from harness.session.samples import batches
 from harness.session.samples.batches import Batch, PreparedSample, SampleEnding
-from harness.session.samples.evaluating import SampleReferences, Stages, failed, keep_outputs
+from harness.session.samples.evaluating import SampleReferences, Stages, failed, keep_outputs, keep_values
 from harness.session.samples.fitting import refuse_unfit
 from harness.tasks.truth import read_truth, refuse_missing
 
@@ -290,6 +290,8 @@ class SamplesPass:
         sample = judged.sample
         if self._trajectories is not None and judged.values:
             self._trajectories.add(place, judged.values)
+        if self.case.samples is not None and self.case.samples.keep_values:
+            keep_values(self.folder, judged, place)
         count = sum(bool(one.kept) for one in self.finished.values())
         return replace(sample, kept=keep_outputs(self.folder, sample, local, place, count))
 
