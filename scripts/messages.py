@@ -132,6 +132,16 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness nightly --resume absent",
         "harness nightly --resume empty",
     ),
+    "farm": (
+        "harness farm submit --scheduler 127.0.0.1",
+        "harness farm submit suite.yaml",
+        "harness farm submit suite.yaml --scheduler tcp://10.0.0.5:8786",
+        "harness farm submit suite.yaml --scheduler http://farm-pc",
+        "harness farm worker emu-x5 --scheduler tls://farm-pc:8786",
+        "harness farm worker emu-x5 --scheduler tls://farm-pc:8786 --tls-ca absent.pem",
+        "harness farm scheduler --listen tcp://0.0.0.0:8786",
+        "harness farm status --scheduler tcp://127.0.0.1:1",
+    ),
     "history, bisect": (
         "harness history yolo",
         "harness history --history nonsense",

@@ -12,6 +12,8 @@ from harness.answers.shapes import Extended, MapOf, OneOf
 from harness.boards.health import BoardUse, Health
 from harness.consistency.policy import ErrorLimits, PolicyRule, Subject
 from harness.dumps.hashes import HashComparison
+from harness.farm.status import FarmStatus
+from harness.farm.worker import WorkerFacts
 from harness.handover.bundle import BundleList
 from harness.handover.pack import PackedOutput
 from harness.lint.findings import LintFinding
@@ -143,6 +145,9 @@ RUNS: dict[str, object] = {
         "pairs": [{"case": str, "board": str, "modes": [str], "pinned": bool}],
         "left_out": [UnfitBoard],
     },
+    "farm-scheduler": {"scheduler": str},
+    "farm-worker": {"worker": WorkerFacts, "scheduler": str},
+    "farm-status": FarmStatus,
     "runs-list": {"folder": str, "runs": [STORED_RUN], "may_go_bytes": int},
     "runs-prune": {"folder": str, "deleted": bool, "runs": [STORED_RUN], "may_go_bytes": int, "freed_bytes": int},
 }
@@ -238,6 +243,10 @@ PRINTED: dict[str, tuple[str, ...]] = {
     "soak": ("run",),
     "jitter": ("run",),
     "nightly": ("nightly", "nightly-plan"),
+    "farm submit": ("nightly",),
+    "farm scheduler": ("farm-scheduler",),
+    "farm worker": ("farm-worker",),
+    "farm status": ("farm-status",),
     "history show": ("history",),
     "history rebuild": ("history-rebuild",),
     "history replay": ("history-replay",),

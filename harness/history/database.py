@@ -39,7 +39,7 @@ def opened(url: str, *, anew: bool = False) -> Iterator[HistoryDatabase]:
         database.drop() if anew else database.prepare()
         yield database
     except SQLAlchemyError as error:
-        raise _unreachable(url, error) from error
+        raise unreachable(url, error) from error
     finally:
         database.engine.dispose()
 
@@ -54,7 +54,7 @@ def has_other_version(url: str) -> bool:
     try:
         return database.version() not in (None, SCHEMA_VERSION)
     except SQLAlchemyError as error:
-        raise _unreachable(url, error) from error
+        raise unreachable(url, error) from error
     finally:
         database.engine.dispose()
 
@@ -70,7 +70,7 @@ def shown(url: str) -> str:
         return "the history's URL"
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, **pool: Any) -> Engine:
     """Errors: InputError for a URL that is none, or whose driver is not installed."""
     from sqlalchemy import create_engine, event
     from sqlalchemy.engine import make_url
@@ -81,7 +81,7 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             safe.make_folder(Path(parsed.database).absolute().parent)
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, **pool)
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise InputError(f"{shown(url)}: not the URL of a database", hint) from error
     except ImportError as error:
@@ -94,6 +94,14 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def pooled_engine(url: str, connections: int) -> Engine:
+    """For a process that stays: at most so many connections, each looked at before it is used.
+
+    Errors: InputError for a URL that is none, or whose driver is not installed.
+    """
+    return _engine(url, pool_size=connections, max_overflow=0, pool_timeout=60, pool_pre_ping=True)
+
+
 def _sqlite_settings(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     for words in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
@@ -101,7 +109,8 @@ def _sqlite_settings(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _unreachable(url: str, error: Exception) -> HostError:
+def unreachable(url: str, error: Exception) -> HostError:
+    """What is raised where a database does not answer, without its password."""
     words = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
     hint = "start the database, or leave --history out for the file beside the nights"
     return HostError(f"{shown(url)}: {words}", hint)

@@ -18,7 +18,7 @@ from harness.nightly.suite import NightLimitsFile
 from harness.nightly.verdicts import Limits, cell_of, reason_of, unmeasured
 from harness.profiling.distribution import usual_us
 from harness.records import Board, Case, PowerSupply, Run, TypedCommand
-from harness.records.callbacks import LogCallback
+from harness.records.callbacks import LogCallback, ProgressCallback
 from harness.records.nights import Cell
 from harness.regressions.series import NightPoint
 from harness.report import write_report
@@ -26,7 +26,7 @@ from harness.review.kept_references import ReferenceFolders
 from harness.runs import folder as store
 from harness.runs.resume import FILE as RESUME_FILE
 from harness.session import Interrupted, resumable, resume_case, run_case
-from harness.session.judged import MeasuredRun, measured
+from harness.session.judged import MeasuredRun, measured, run_and_judge
 
 RUNS, CHECKS = "runs", "health"  # folders of a night
 CHECK_SHARE = 4  # a health check takes so many times the limit of one mode, with all that is around it
@@ -117,7 +117,7 @@ class CellRunner:
     def _tried(self, pair: CasePair, clock: CaseClock) -> tuple[Path, MeasuredRun | Run, int]:
         board = pair.board if self.power_cycle else replace(pair.board, power=PowerSupply())
         folder = self._left(pair) if self.goes_on else None
-        if folder is not None and (run := _judged_run(folder)) is not None:
+        if folder is not None and (run := judged_run(folder)) is not None:
             return folder, run, 0
         for tries in range(self.limits.retries + 1):
             try:
@@ -165,6 +165,10 @@ class CellRunner:
             lambda expected: run_case(board, case, runs, clock.tell, expected, command=command),
             self.references,
         )
+
+    def block(self, board: Board, case: Case, runs: Path, tell: ProgressCallback) -> tuple[Path, Run]:
+        """One block of a sitting. Errors: as of `run_and_judge`."""
+        return run_and_judge(board, case, runs, tell)
 
     # ---- health
 
@@ -240,7 +244,7 @@ def _may_be_tried_again(error: HarnessError) -> bool:
     return isinstance(error, LinkError) or (isinstance(error, Refused) and error.word == REBOOTED)
 
 
-def _judged_run(folder: Path) -> Run | None:
+def judged_run(folder: Path) -> Run | None:
     """A run that was judged before its night was killed."""
     if (folder / RESUME_FILE).is_file():
         return None

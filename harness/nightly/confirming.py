@@ -15,8 +15,8 @@ from harness.nightly.control import CaseClock, NightControl
 from harness.nightly.pairing import PROFILE, CasePair
 from harness.nightly.verdicts import invalid_latency, reason_of, suspect_of, with_level
 from harness.profiling.distribution import quiet_us, usual_us
-from harness.records import Case, Run
-from harness.records.callbacks import LogCallback
+from harness.records import Board, Case, Run
+from harness.records.callbacks import LogCallback, ProgressCallback
 from harness.records.nights import Cell, SittingRecord
 from harness.regressions import confirmation as sittings
 from harness.regressions.judge import SuspectedPair, final
@@ -25,6 +25,7 @@ from harness.session.judged import run_and_judge
 
 FOLDER = "sittings"  # of a night
 SIDES = {"A": "last-good", "B": "tonight"}
+RunAndJudge = Callable[[Board, Case, Path, ProgressCallback], tuple[Path, Run]]
 
 
 @dataclass
@@ -51,8 +52,10 @@ def settled_suspicions(
     folder: Path,
     control: NightControl,
     log: LogCallback,
+    measure: RunAndJudge = run_and_judge,
 ) -> list[Cell]:
-    """Every cell with the final word on its latency. `folder`: of the night, two below that of all nights."""
+    """Every cell with the final word on its latency. `folder`: of the night, two below that of all nights; `measure`
+    runs one block on its board, wherever that is."""
     suspects = _suspects(cells, pairs, history, folder.parents[1])
     wanted = [one for one in suspects if one.model is not None]
     if wanted:
@@ -61,7 +64,7 @@ def settled_suspicions(
     for one in wanted:
         by_board.setdefault(one.cell.board, []).append(one)
     count = sittings.pairs_for(len(wanted))
-    work = [_Sitting(folder, control, log, count, own) for own in by_board.values()]
+    work = [_Sitting(folder, control, log, count, own, measure) for own in by_board.values()]
     threads = [threading.Thread(target=one.sit, name="sitting", daemon=True) for one in work]
     for thread in threads:
         thread.start()
@@ -106,6 +109,7 @@ class _Sitting:
     log: LogCallback
     pairs: int
     suspects: Sequence[SuspectedCell]
+    measure: RunAndJudge
 
     def sit(self) -> None:
         for one in self.suspects:
@@ -131,7 +135,7 @@ class _Sitting:
         """One block. Errors: those of a run."""
         assert one.model is not None
         case = _block_case(one.pair.case, one.model if side == "A" else one.pair.case.model, side)
-        _, run = run_and_judge(one.pair.board, case, self.folder / FOLDER, clock.tell)
+        _, run = self.measure(one.pair.board, case, self.folder / FOLDER, clock.tell)
         return _block_of(side, run, one.pair.max_drift_percent)
 
 

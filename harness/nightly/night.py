@@ -25,7 +25,7 @@ from harness.nightly.judging import counts_of, is_sick, judged
 from harness.nightly.known import known_issues
 from harness.nightly.looking_back import remembered, series_before, with_layers_since
 from harness.nightly.pairing import CasePair, Pairing, settle, settled_again
-from harness.nightly.suite import SuiteFile, load_suite
+from harness.nightly.suite import NightLimitsFile, SuiteFile, load_suite
 from harness.nightly.workers import BoardWorker, now
 from harness.records.callbacks import LogCallback, ProgressCallback
 from harness.records.codec import to_json
@@ -38,6 +38,7 @@ PAGE, JUNIT = "index.html", "junit.xml"
 NOTIFY_LIMIT_S = 60.0
 A_BOARD_S = 2.0  # what one board does is shown so long before the next
 END_LIMIT_S = 120.0  # for workers to clean their boards once the night was stopped
+RunnerMaker = Callable[[Path, NightLimitsFile, NightControl, History, LogCallback, bool, bool], CellRunner]
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,15 @@ def reopened(folder: Path) -> tuple[NightPlan, Night]:
 
 
 def run_night(
-    plan: NightPlan, folder: Path, night: Night, control: NightControl, tell: ProgressCallback, heard: LogCallback
+    plan: NightPlan,
+    folder: Path,
+    night: Night,
+    control: NightControl,
+    tell: ProgressCallback,
+    heard: LogCallback,
+    runner_of: RunnerMaker = CellRunner,
 ) -> Night:
-    """Measure what waits, judge the night, write its files and notify.
+    """Measure what waits, judge the night, write its files and notify. `runner_of` makes what runs its pairs.
 
     Errors: InputError where another process has it; OSError where its files could not be written.
     """
@@ -104,10 +111,10 @@ def run_night(
         file = files.NightFile(folder, night, heard)
         try:
             file.log(f"night {night.id}: {len(night.cells)} pairs on {len({c.board for c in night.cells})} boards")
-            workers = _workers(plan, file, control)
+            workers = _workers(plan, file, control, runner_of)
             _watched(workers, file, control, tell)
             if workers and not control.over:
-                _confirm(plan, file, workers[0].runner.history, control)
+                _confirm(plan, file, workers[0].runner)
             night = _ended(plan, file, workers, control)
         except BaseException:
             control.stop()
@@ -121,12 +128,12 @@ def run_night(
     return night
 
 
-def _workers(plan: NightPlan, file: files.NightFile, control: NightControl) -> list[BoardWorker]:
+def _workers(
+    plan: NightPlan, file: files.NightFile, control: NightControl, runner_of: RunnerMaker
+) -> list[BoardWorker]:
     suite = plan.suite
     history = series_before(file.folder.parents[1], file.night, file.folder, suite.history, file.log)
-    runner = CellRunner(
-        file.folder, suite.limits, control, history, file.log, suite.power_cycle, file.night.resumed > 0
-    )
+    runner = runner_of(file.folder, suite.limits, control, history, file.log, suite.power_cycle, file.night.resumed > 0)
     waiting = {(cell.case, cell.board): cell for cell in file.night.cells if cell.state != "ended"}
     by_board: dict[str, list[tuple[CasePair, Cell]]] = {}
     for pair in plan.pairing.pairs:
@@ -197,9 +204,10 @@ def time_left(remaining: int, ended: int, ended_s: float, since_s: float) -> str
     return f", {minutes}:{seconds:02} left" if remaining and left_s > 0 else ""
 
 
-def _confirm(plan: NightPlan, file: files.NightFile, history: History, control: NightControl) -> None:
+def _confirm(plan: NightPlan, file: files.NightFile, runner: CellRunner) -> None:
     """Suspected latencies get their final word."""
-    for cell in settled_suspicions(file.cells(), plan.pairing.pairs, history, file.folder, control, file.log):
+    pairs, of_night = plan.pairing.pairs, (runner.history, file.folder, runner.control, file.log)
+    for cell in settled_suspicions(file.cells(), pairs, *of_night, runner.block):
         file.put(cell)
 
 

@@ -28,10 +28,15 @@ def files_of(board: BoardIdentity, work: str, case: Case, platform: Platform) ->
 
     Errors: InputError for what cannot be read.
     """
+    return identity.take(named_files(board, work, case, platform))
+
+
+def named_files(board: BoardIdentity, work: str, case: Case, platform: Platform) -> tuple[tuple[str, Path], ...]:
+    """(role, path) of every file and folder of this PC that a run is about; nothing is read."""
     own = platform.files(board, job_of(work, case.workload, "info", ""))
     support = (*own, *platform.beside(case.model, board.soc, is_emulated=board.emulated is not None))
     beside = () if case.build else find_beside(case.model, case.model_name)
-    return identity.take(identity.files_of(case, beside, support))
+    return identity.files_of(case, beside, support)
 
 
 def settings_of(board: BoardIdentity, around: CommandEnvironment, commands: BoardCommands) -> BoardSettings:

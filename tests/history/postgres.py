@@ -34,9 +34,32 @@ def _user() -> str:
         return "nobody"
 
 
+class Server:
+    """A server that can be stopped and started again."""
+
+    def __init__(self, where: Path, folder: Path) -> None:
+        self._where, self._folder = where, folder
+        self.url = f"postgresql+psycopg://farm@/postgres?host={folder}"
+
+    def start(self) -> None:
+        settings = f"-c listen_addresses='' -k {self._folder} -c fsync=off -c synchronous_commit=off"
+        words = ["-D", "data", "-l", "log", "-w", "start", "-o", settings]
+        _as_ordinary_user(self._folder, [f"{self._where}/pg_ctl", *words])
+
+    def stop(self) -> None:
+        _as_ordinary_user(self._folder, [f"{self._where}/pg_ctl", *["-D", "data", "-m", "immediate", "-w", "stop"]])
+
+
 @contextmanager
 def served() -> Iterator[str]:
     """The URL of a server that lives as long as the block."""
+    with serving() as server:
+        yield server.url
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server that lives as long as the block, and runs at its begin and its end."""
     where = programs()
     if where is None:
         pytest.skip("needs postgresql (see README: Debian packages)")
@@ -47,11 +70,11 @@ def served() -> Iterator[str]:
             shutil.chown(folder, _user())
         words = ["-D", "data", "-A", "trust", "-U", "farm", "--no-sync", "-E", "UTF8", "--no-locale"]
         _as_ordinary_user(folder, [f"{where}/initdb", *words])
-        settings = f"-c listen_addresses='' -k {folder} -c fsync=off -c synchronous_commit=off"
-        _as_ordinary_user(folder, [f"{where}/pg_ctl", *["-D", "data", "-l", "log", "-w", "start", "-o"], settings])
+        server = Server(where, folder)
+        server.start()
         try:
-            yield f"postgresql+psycopg://farm@/postgres?host={folder}"
+            yield server
         finally:
-            _as_ordinary_user(folder, [f"{where}/pg_ctl", *["-D", "data", "-m", "immediate", "-w", "stop"]])
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -32,6 +32,7 @@ LEVELS = [
     ["boards", "lint", "report", "review"],
     ["export", "history", "session"],
     ["handover", "nightly", "precision"],
+    ["farm"],
     ["answers"],
     ["cli", "notebook"],
     ["__main__"],
@@ -133,6 +134,8 @@ def test_every_package_is_linted_and_typed(tmp_path: Path) -> None:
         ("click", {"cli"}),
         ("jinja2", {"report"}),
         ("sqlalchemy", {"history"}),
+        ("distributed", {"farm"}),
+        ("dask", {"farm"}),
         ("yaml", {"boards", "config", "consistency", "files", "lint", "toolchains"}),
     ],
 )

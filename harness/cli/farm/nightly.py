@@ -82,8 +82,8 @@ def command(
         folder, record = nightly.begin(settled, nights)
         note(f"night {record.id}: {folder}")
     finished = _run(settled, folder, record)
-    _write_junit(junit, finished, folder)
-    _show(folder, finished, as_json)
+    write_junit(junit, finished, folder)
+    show_night(folder, finished, as_json)
     if finished.state == "interrupted":
         note(f"resume: harness nightly --resume {folder}")
     raise SystemExit(finished.exit_code if finished.exit_code is not None else COULD_NOT_MEASURE)
@@ -98,7 +98,8 @@ def _run(plan: NightPlan, folder: Path, record: Night) -> Night:
         return run_night(plan, folder, record, control, tell, above)
 
 
-def _write_junit(path: Path | None, night: Night, folder: Path) -> None:
+def write_junit(path: Path | None, night: Night, folder: Path) -> None:
+    """The night's JUnit where CI looks for it. Errors: OSError."""
     if path is not None:
         import os
 
@@ -123,7 +124,8 @@ def _show_plan(plan: NightPlan, as_json: bool) -> None:
         note(f"left out: {one.case} on {one.board}: {one.reason}")
 
 
-def _show(folder: Path, night: Night, as_json: bool) -> None:
+def show_night(folder: Path, night: Night, as_json: bool) -> None:
+    """The answer of a night that ended."""
     from harness.nightly.judging import counts_of
 
     if as_json:
