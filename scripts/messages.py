@@ -140,7 +140,6 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness farm worker emu-x5 --scheduler tls://farm-pc:8786",
         "harness farm worker emu-x5 --scheduler tls://farm-pc:8786 --tls-ca absent.pem",
         "harness farm scheduler --listen tcp://0.0.0.0:8786",
-        "harness farm status --scheduler tcp://127.0.0.1:1",
     ),
     "history, bisect": (
         "harness history yolo",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from harness.errors import HostError
 from harness.farm.case_files import moved_case
@@ -65,7 +65,7 @@ class FarmJob:
         return NightLimitsFile(wait_s=limits.wait_s, retries=limits.retries, retry_pause_s=limits.retry_pause_s)
 
 
-def written(job: FarmJob) -> dict[str, Any]:
+def written(job: FarmJob) -> Mapping[str, object]:
     """As it is sent."""
     return dict(to_json(job))
 

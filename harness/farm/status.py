@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +35,10 @@ def status_of(client: Any, scheduler: str, database: FarmDatabase | None) -> Far
 
 def workers_of(client: Any) -> list[WorkerFacts]:
     """The workers of harness that the scheduler knows, by name."""
-    read = [from_json(WorkerFacts, value.get("metrics", {}).get(METRIC)) for value in _identities(client)]
+    metrics = [identity.get("metrics") for identity in _identities(client)]
+    read = [from_json(WorkerFacts, one.get(METRIC)) for one in metrics if isinstance(one, dict)]
     return sorted((one.value for one in read if one is not None and not one.damage), key=lambda facts: facts.name)
 
 
-def _identities(client: Any) -> list[dict[str, Any]]:
+def _identities(client: Any) -> list[Mapping[str, object]]:
     return list(client.scheduler_info(n_workers=-1)["workers"].values())

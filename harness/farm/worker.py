@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from harness import __version__
 from harness.errors import HarnessError, HostError
@@ -39,7 +38,7 @@ from harness.review.kept_references import ReferenceFolders
 
 BEAT_S = 2.0
 REFUSED, CLAIMED = "refused", "claimed"  # states of an answer, beside those of a row
-Answer = dict[str, Any]
+Answer = Mapping[str, str | bool]
 
 
 @dataclass(frozen=True)

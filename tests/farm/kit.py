@@ -88,10 +88,11 @@ class Farm:
         return process.returncode
 
     def attempts(self) -> list[tuple[str, int, str]]:
-        """run key, attempt and state of every job, from SQLite's file."""
+        """case and board, attempt and state of every job but health checks, from SQLite's file."""
         with sqlite3.connect(self.lab.folder / "farm.sqlite") as connection:
             rows = connection.execute("SELECT run_key, attempt, state FROM harness_farm_jobs ORDER BY id").fetchall()
-        return [(key.split("/", 2)[2], attempt, state) for key, attempt, state in rows]
+        jobs = [(key.split("/", 2)[2], attempt, state) for key, attempt, state in rows]
+        return [job for job in jobs if not job[0].startswith("health/")]
 
     def close(self) -> None:
         for process in self.processes:

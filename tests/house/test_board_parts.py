@@ -43,7 +43,7 @@ WHOLE_CASE = {
     "session/__init__.py": {"run_case", "check_case"},
     "session/judged.py": {"run_and_judge", "judged", "measured", "MeasuredRun", "refuse_noise"},
     "session/record.py": {"new_record"},
-    "session/unchanged.py": {"files_of"},
+    "session/unchanged.py": {"files_of", "named_files"},
 }
 
 
