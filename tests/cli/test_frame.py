@@ -70,6 +70,7 @@ def test_the_list_of_a_group_cuts_no_sentence(name: str) -> None:
         ("harness run --board emu-x5-d", "emu-x5-dropbear"),
         ("harness boards check lab", "lab-07"),
         ("harness boards maintenance lab", "lab-07"),
+        ("harness farm worker lab", "lab-07"),
     ],
 )
 def test_the_tab_key_of_a_real_bash_completes_commands_options_and_boards(
@@ -102,6 +103,7 @@ def test_help_loads_nothing_heavy() -> None:
         "scipy",
         "pydantic",
         "sqlalchemy",
+        "distributed",
     ]
     code = (
         "import sys\nsys.argv = ['harness', '--help']\nfrom harness.__main__ import main\n"
