@@ -123,6 +123,16 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness tune relu.onnx --calibration absent --soc x5 --reach 30",
         "harness tune relu.onnx --calibration empty --soc x5 --reach 30 --board emu-x5 --no-run",
     ),
+    "explore, calibration": (
+        "harness explore",
+        "harness explore relu.onnx --soc x5",
+        "harness explore relu.onnx --soc x5 --calibration cal --only int61",
+        "harness explore relu.onnx --soc x5 --calibration cal --export nothing",
+        "harness calibration relu.onnx",
+        "harness calibration relu.onnx --calibration empty",
+        "harness calibration relu.onnx --calibration cal --inputs cal --run runs",
+        "harness calibration relu.onnx --calibration cal --run absent",
+    ),
     "nightly": (
         "harness nightly",
         "harness nightly absent.yaml",
@@ -297,8 +307,9 @@ def _files(folder: Path) -> None:
     (folder / "foreign.bin").write_bytes(bytes(range(64)))
     (folder / "model.zip").write_bytes(b"PK\x03\x04" + bytes(60))
     (folder / "weights.tar").write_bytes((b"weights.bin" + bytes(246) + b"ustar\x0000").ljust(1024, b"\0"))
-    for name in ("empty", "dumps", "truncated", "runs", "newer"):
+    for name in ("empty", "dumps", "truncated", "runs", "newer", "cal"):
         (folder / name).mkdir()
+    np.save(folder / "cal" / "0.npy", x)
     (folder / "newer" / "run.json").write_text('{"format": 99, "harness_version": "9.0"}')
     (folder / "other-board").mkdir()
     (folder / "other-board" / "run.json").write_text('{"format": 2, "state": "complete", "board": {"soc": "x3"}}')

@@ -259,6 +259,8 @@ PRINTED: dict[str, tuple[str, ...]] = {
     "diff": ("diff",),
     "sensitivity": ("sensitivity", "sensitivity-table"),
     "tune": ("tune",),
+    "explore": ("explore",),
+    "calibration": ("calibration",),
     "export": ("export",),
     "bundle": ("bundle",),
     "unbundle": ("unbundle", "unbundle-list"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from harness.answers.shapes import one_of
+from harness.answers.shapes import MapOf, one_of
 from harness.lint.findings import LintFinding
 from harness.precision.base import TypeChange
 from harness.precision.masks import MaskEdit
 from harness.precision.output_tails import OutputTail
+from harness.precision.judged.observations import CalibrationObservation, TensorRange
+from harness.precision.judged.preprocessing import InputComparison
 from harness.precision.sensitivity import OutputAnswer
 from harness.precision.tables import JoinedOp
 
@@ -28,6 +30,24 @@ RAN = {
     "is_reached": bool,
     "why_none": str,
 }
+EXPLORED = {
+    "name": str,
+    "what": str,
+    "group": str,
+    "value": float | None,
+    "answer": OutputAnswer,
+    "jitter": MapOf(float),
+    "latency_us": float | None,
+    "band": one_of([float], None),
+    "band_of": str,
+    "method": str,
+    "same_as": str,
+    "refused": [str],
+    "changes": [{"op": str, "option": str}],
+    "on_accelerator": [str],
+    "samples": [int],
+}
+EXPORTED = {"name": str, "files": [str], "command": str, "calibration": str, "lint": [LintFinding]}
 PRECISION: dict[str, object] = {
     "sensitivity": {
         "model": str,
@@ -63,5 +83,27 @@ PRECISION: dict[str, object] = {
         "edits": [MaskEdit],
         "edited": one_of(EDITED, None),
         "board": one_of(RAN, None),
+    },
+    "explore": {
+        "model": str,
+        "soc": str,
+        "figure": str,
+        "samples": int,
+        "calibration_samples": int,
+        "emulated": bool,
+        "missing": MapOf(str),
+        "configurations": [EXPLORED],
+        "exported": one_of(EXPORTED, None),
+        "page": str,
+    },
+    "calibration": {
+        "model": str,
+        "samples": int,
+        "inputs": int,
+        "verdict": str,
+        "emulated": bool,
+        "observations": [CalibrationObservation],
+        "tensors": [TensorRange],
+        "preprocessing": [InputComparison],
     },
 }

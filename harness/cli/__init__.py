@@ -27,6 +27,8 @@ COMMANDS = {
     "diff": "Hold two to twenty runs against each other: boards, builds, settings or nights.",
     "sensitivity": "Measure what int8 costs a model, one op at a time quantized or kept in float.",
     "tune": "Find the fewest ops in int16 or float that make a model good enough, and write the config.",
+    "explore": "Show what other configurations would give: error against estimated latency.",
+    "calibration": "Judge calibration data: ranges, outliers, duplicates, and preprocessing against a run's inputs.",
     "export": "Write a run in a form that another tool reads.",
     "bundle": "Pack a run into one archive for the vendor: report, logs, configs, each wrong op as a model.",
     "unbundle": "Open a bundle in an empty folder and compare each wrong op again, from its own files alone.",
@@ -43,6 +45,8 @@ COMMANDS = {
 PLACES = {
     "sensitivity": "precision.sensitivity",
     "tune": "precision.tune",
+    "explore": "precision.explore",
+    "calibration": "precision.calibration",
     "sweep": "series.sweep",
     "soak": "series.soak",
     "jitter": "series.jitter",

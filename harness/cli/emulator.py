@@ -90,7 +90,7 @@ def command() -> None:
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A yaml of hb_mapper or hb_compile, or a quant_config.json: types and places of nodes.",
+    help="A yaml of hb_mapper or hb_compile, or a quant_config.json: types and places of nodes, calibration.",
 )
 @click.option(
     "--quantize",
@@ -146,6 +146,7 @@ def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
     from harness.emulator.build import node_settings
     from harness.emulator.compiler.options import BuildOptions
     from harness.emulator.rooms import room_of_soc, soc_named
+    from harness.emulator.thresholds.settings import PLAIN_CALIBRATION
 
     soc = soc_named(given.soc)
     if given.quantize != "int8" or given.layer_types:
@@ -160,6 +161,7 @@ def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
         on_cpu=(*given.on_cpu, *settings.on_cpu),
         on_accelerator=(*given.on_accelerator, *settings.on_accelerator),
         types=settings.types,
+        calibrating=settings.calibrating or PLAIN_CALIBRATION,
         output_type=given.output_type,
         debug_layers=given.debug_layers,
         cores=given.cores,

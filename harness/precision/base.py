@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import vendors
 from harness.emulator.compiler.node_types import NodeTypes
 from harness.emulator.rooms import rooms
 from harness.emulator.socs import Soc
+from harness.emulator.thresholds.settings import PLAIN_CALIBRATION, CalibrationSettings
 from harness.errors import InputError
 
 FLOAT = "float"  # on the CPU; every vendor's word for it is in its own files
@@ -37,6 +38,8 @@ class ConfigTarget:
     file_count: int = 0  # of calibration samples
     outputs: tuple[str, ...] = ()
     model_edits: tuple[str, ...] = ()  # what was done to the model itself
+    calibrating: CalibrationSettings = PLAIN_CALIBRATION  # how the samples become ranges
+    on_accelerator: tuple[str, ...] = ()  # ops that are forced off the CPU
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,25 @@ class WrittenConfig:
     files: Mapping[str, str]
     command: str  # how the toolchain is called with it
     pictures: str = ""  # the folder in which the samples have to lie as pictures; "" where the toolchain reads arrays
+
+
+@dataclass(frozen=True)
+class CalibrationOffer:
+    """What the toolchain of a march lets one choose of the calibration: words of CalibrationSettings.
+
+    `missing`: what people ask for and it has not, with the reason.
+    """
+
+    methods: tuple[str, ...] = ()
+    percentile: bool = False
+    per_channel: bool = False
+    asymmetric: bool = False
+    bias_correction: bool = False
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+def _no_offer(march: str) -> CalibrationOffer:
+    return CalibrationOffer(missing={"calibration": f"no options of a toolchain are known for {march}"})
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,7 @@ class PrecisionVendor:
     widens_outputs: Callable[[str], bool]  # of a march: whether outputs of the model have a type of their own setting
     sources: Callable[[str], str]
     write: Callable[[ConfigTarget, Sequence[TypeChange]], WrittenConfig]
+    calibrations: Callable[[str], CalibrationOffer] = _no_offer
 
 
 def room_of(soc: Soc) -> PrecisionVendor:

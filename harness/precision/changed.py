@@ -71,7 +71,7 @@ class ChangedModel:
     @staticmethod
     def exact_outputs(subject: PreparedModel) -> list[dict[str, Array]]:
         """The float outputs that are right, of every sample."""
-        return _run(subject.reference or subject.model, subject)
+        return run_model(subject.reference or subject.model, subject)
 
     def answer(self, changes: Sequence[TypeChange]) -> OutputAnswer:
         """Levels of the outputs over all samples, and the task."""
@@ -88,7 +88,7 @@ class ChangedModel:
         types, _ = offered(self.network, settings.types.of(self.network), takes)  # as a build does
         unsigned = subject.soc.is_unsigned
         quantized = Quantizer(subject.model, units, subject.ranges, is_unsigned=unsigned, types=types).run()
-        outputs, sums = _run(quantized, subject), OutputSums()
+        outputs, sums = run_model(quantized, subject), OutputSums()
         for given, exact in zip(outputs, self.exact, strict=True):
             sums.add(given, exact)
         return OutputAnswer(sums.levels(), self.task(outputs))
@@ -104,22 +104,7 @@ class ChangedModel:
         return self._prices[key]
 
     def _price(self, changes: Sequence[TypeChange]) -> Price:
-        subject, settings = self.subject, settings_of(self.subject, self.vendor, changes)
-        shapes = {name: self.network.shape(name) or () for name in self.network.input_names}
-        options = BuildOptions(
-            subject.soc, shapes=shapes, on_cpu=settings.on_cpu, types=settings.types, times_only=True
-        )
-        model = compile_model(subject.path, options).model
-        steps = timing.step_times(model, subject.soc, 1, warm=True)
-        line = timing.Timeline(steps)
-        band = bands.band_of(model, subject.soc, timing.cpu_share(line))
-        means_us = [
-            estimate.subgraph_us(model, step.step.subgraph, subject.soc)
-            if step.step.subgraph
-            else cpu.step_us(model, step.step, subject.soc.cpu_scale)
-            for step in steps
-        ]
-        return Price(sum(means_us), band.low, band.high, band.of)
+        return price_of(self.subject, settings_of(self.subject, self.vendor, changes))
 
     def costs_us(self) -> dict[str, dict[str, float]]:
         """Op -> option -> about what it adds, alone: for the order of a search, not for a total."""
@@ -156,6 +141,31 @@ class ChangedModel:
         return size
 
 
-def _run(model: onnx.ModelProto, subject: PreparedModel) -> list[dict[str, Array]]:
+def price_of(subject: PreparedModel, settings: NodeSettings) -> Price:
+    """The whole model with those types and places, for a chip whose times are estimated."""
+    network = subject.network
+    options = BuildOptions(
+        subject.soc,
+        shapes={name: network.shape(name) or () for name in network.input_names},
+        on_cpu=settings.on_cpu,
+        on_accelerator=settings.on_accelerator,
+        types=settings.types,
+        times_only=True,
+    )
+    model = compile_model(subject.path, options).model
+    steps = timing.step_times(model, subject.soc, 1, warm=True)
+    line = timing.Timeline(steps)
+    band = bands.band_of(model, subject.soc, timing.cpu_share(line))
+    means_us = [
+        estimate.subgraph_us(model, step.step.subgraph, subject.soc)
+        if step.step.subgraph
+        else cpu.step_us(model, step.step, subject.soc.cpu_scale)
+        for step in steps
+    ]
+    return Price(sum(means_us), band.low, band.high, band.of)
+
+
+def run_model(model: onnx.ModelProto, subject: PreparedModel) -> list[dict[str, Array]]:
+    """The outputs of every sample, by the names of the float model."""
     session, names = open_session(model.SerializeToString()), subject.network.output_names
     return list(side_by_side(lambda feed: dict(zip(names, session.run(names, feed), strict=True)), subject.feeds))

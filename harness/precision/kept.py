@@ -43,16 +43,21 @@ def _line(value: object) -> bytes:
     return (json.dumps(value) + "\n").encode()
 
 
-def _read(path: Path, mark: str) -> Mapping[tuple[str, str], OutputAnswer]:
+def read_lines(path: Path) -> list[dict[str, object]]:
+    """The records of a file of lines; empty for one that is absent or too large, without lines that were cut."""
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
-        return {}
+        return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    records = [record for record in map(_record, lines) if record]
+    return [record for record in map(_record, lines) if record]
+
+
+def _read(path: Path, mark: str) -> Mapping[tuple[str, str], OutputAnswer]:
+    records = read_lines(path)
     if not records or records[0].get("fingerprint") != mark:
         return {}
     answers = {}
     for record in records[1:]:
-        answer = _answer(record.get("answer"))
+        answer = read_answer(record.get("answer"))
         if answer is not None:
             answers[str(record.get("op")), str(record.get("mode"))] = answer
     return answers
@@ -67,7 +72,8 @@ def _record(line: str) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _answer(value: object) -> OutputAnswer | None:
+def read_answer(value: object) -> OutputAnswer | None:
+    """An answer as `asdict` gave it; None for anything else."""
     if not isinstance(value, dict) or not isinstance(value.get("outputs"), dict):
         return None
     try:
@@ -91,7 +97,7 @@ def read_result(path: Path) -> Sensitivity:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         ops = tuple(_op(one) for one in record["ops"])
-        baseline = _answer(record["baseline"])
+        baseline = read_answer(record["baseline"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: no result of harness sensitivity ({error})", "measure it again") from None
     if baseline is None:
@@ -102,7 +108,7 @@ def read_result(path: Path) -> Sensitivity:
 def _op(record: dict[str, object]) -> OpSensitivity:
     given = record["answers"]
     assert isinstance(given, dict)
-    answers = {str(mode): answer for mode, one in given.items() if (answer := _answer(one)) is not None}
+    answers = {str(mode): answer for mode, one in given.items() if (answer := read_answer(one)) is not None}
     own, cumulative = record.get("own_db"), record.get("cumulative_db")
     return OpSensitivity(
         str(record["name"]),

@@ -37,6 +37,7 @@ class PreparedModel:
     feeds: tuple[Feed, ...]
     stems: tuple[str, ...]  # of the samples, in their order
     reference: onnx.ModelProto | None = None  # whose float outputs are right, where it is not `model` (edited.py)
+    calibration: tuple[Feed, ...] = ()  # every sample that the ranges are of, also where fewer are measured
 
     def switches(self) -> SwitchGraph:
         """The float and the int8 graph as one."""
@@ -69,7 +70,9 @@ def prepare(
     count = min(most_samples or len(samples.feeds), len(samples.feeds))
     ranges = calibration.ranges(model, samples)
     stems = stems_of(folder, ModelGraph(model).input_names[0], len(samples.feeds))
-    return PreparedModel(path, soc, folder, model, placements, ranges, samples.feeds[:count], stems[:count])
+    return PreparedModel(
+        path, soc, folder, model, placements, ranges, samples.feeds[:count], stems[:count], samples.feeds
+    )
 
 
 def stems_of(folder: Path, name: str, count: int) -> tuple[str, ...]:

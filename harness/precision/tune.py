@@ -14,6 +14,7 @@ from harness.emulator.compiler.compile import BuildOptions
 from harness.emulator.model.compiled import CompiledFile
 from harness.emulator.model.execute import Executor
 from harness.emulator.rooms import room_of_soc
+from harness.emulator.thresholds.settings import PLAIN_CALIBRATION
 from harness.files.safe import make_folder, write_file
 from harness.lint.base import LintVendor, vendor_of
 from harness.lint.findings import LintFinding
@@ -131,7 +132,7 @@ def _tuned(
     target = replace(target_of(subject), model_edits=model_edits)
     changes = [replace(one, why=f"{one.why} ({vendor.sources(subject.soc.march)})") for one in tuned.chosen.changes]
     config = vendor.write(target, changes)
-    files = _written(folder, config)
+    files = written(folder, config)
     if config.pictures:
         write_pictures(subject, folder / config.pictures)
     findings = linted(files[0], subject.path, config.command)
@@ -155,7 +156,8 @@ def target_of(subject: PreparedModel) -> ConfigTarget:
     )
 
 
-def _written(folder: Path, config: WrittenConfig) -> tuple[Path, ...]:
+def written(folder: Path, config: WrittenConfig) -> tuple[Path, ...]:
+    """The files of a config in the folder."""
     for name, text in config.files.items():
         write_file(folder / name, text.encode())
     return tuple(folder / name for name in config.files)
@@ -181,6 +183,7 @@ def verify(subject: PreparedModel, config: Path, folder: Path, wanted: Wanted) -
         on_cpu=settings.on_cpu,
         on_accelerator=settings.on_accelerator,
         types=settings.types,
+        calibrating=settings.calibrating or PLAIN_CALIBRATION,
     )
     output = folder / f"{subject.path.stem}_{subject.soc.name}{subject.soc.suffix}"
     built = build([subject.path], options, output)

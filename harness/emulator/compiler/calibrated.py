@@ -34,7 +34,7 @@ def _real(values: list[NDArray[Any]], axis: int) -> NDArray[np.float32]:
     """(stored - zero point) * scale, per channel of `axis` where there are several scales."""
     stored, scale = values[0].astype(np.float32), values[1].astype(np.float32)
     zero = values[2].astype(np.float32) if len(values) > 2 else np.zeros_like(scale)
-    if scale.size > 1:
+    if scale.size > 1 and scale.ndim < 2:  # one that is spread over the weights already is taken as it is
         shape = [-1 if place == axis % stored.ndim else 1 for place in range(stored.ndim)]
         scale, zero = scale.reshape(shape), zero.reshape(shape)
     return np.asarray((stored - zero) * scale, np.float32)

@@ -22,6 +22,8 @@ from harness.emulator.compiler.result import Build
 from harness.emulator.compiler.tail_reshapes import with_tail_reshapes
 from harness.emulator.model.nodes import ModelGraph
 from harness.emulator.rooms import room_of_soc, socs
+from harness.emulator.thresholds.calibrate import calibrate
+from harness.emulator.thresholds.settings import CalibratedRanges
 from harness.errors import InputError
 
 __all__ = ["Build", "BuildOptions", "compile_model"]
@@ -47,11 +49,15 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     if rules.gemm_is_convolution and options.output_type == "float":
         prepared, placements = with_tail_reshapes(prepared, placements)
     if options.times_only:
-        quantized = _quantized(prepared, placements, calibration.no_ranges(prepared), options)
+        no_ranges = CalibratedRanges(calibration.no_ranges(prepared))
+        quantized = _quantized(prepared, placements, options, no_ranges)
         assembly = Assembly(quantized, placements, options, rules, number)
         return Build(assembly.result(path, calibration.NONE), {}, quantized, calibration.NONE)
     samples = _samples(prepared, options)
-    quantized = _quantized(prepared, placements, calibration.ranges(prepared, samples), options)
+    units = {name: placement.unit for name, placement in placements.items()}
+    quantize = partial(_quantized, prepared, placements, options)
+    calibrated = calibrate(prepared, units, samples, options.calibrating, quantize)
+    quantized = quantize(calibrated)
     assembly = Assembly(quantized, placements, options, rules, number)
     model = assembly.result(path, samples.source)
     distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.picture_inputs)
@@ -64,6 +70,7 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
         distance,
         prepare_model.with_names(original),
         refused,
+        calibrated.settings.words,
     )
 
 
@@ -78,7 +85,10 @@ def _with_types(network: ModelGraph, options: BuildOptions) -> tuple[BuildOption
 
 
 def _quantized(
-    prepared: onnx.ModelProto, placements: Mapping[str, Placement], ranges: calibration.Ranges, options: BuildOptions
+    prepared: onnx.ModelProto,
+    placements: Mapping[str, Placement],
+    options: BuildOptions,
+    calibrated: CalibratedRanges,
 ) -> onnx.ModelProto:
     units = {name: placement.unit for name, placement in placements.items()}
     pixels = frozenset(options.picture_inputs)
@@ -86,11 +96,14 @@ def _quantized(
     return Quantizer(
         prepared,
         units,
-        ranges,
+        calibrated.ranges,
         output_type=options.output_type,
         pixels=pixels,
         is_unsigned=is_unsigned,
         types=options.types.nodes,
+        is_asymmetric=calibrated.settings.asymmetric and not is_unsigned,
+        channels=calibrated.channels,
+        means=calibrated.means,
     ).run()
 
 

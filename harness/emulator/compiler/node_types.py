@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.emulator.compiler.operands import CONV_LIKE, LEVELS
 from harness.emulator.model.nodes import ModelGraph
+from harness.emulator.thresholds.settings import CalibrationSettings
 
 INT8, INT16, EC = "int8", "int16", "ec"
 WIDE = (INT16, EC)
@@ -91,6 +92,7 @@ class NodeSettings:
     types: TypeWishes = TypeWishes()
     on_cpu: tuple[str, ...] = ()
     on_accelerator: tuple[str, ...] = ()
+    calibrating: CalibrationSettings | None = None  # None: it sets no method
 
 
 TakesType = Callable[[str, int, str], bool]  # op type, place of an input (-1: the output), type

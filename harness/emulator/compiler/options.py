@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.emulator.compiler.node_types import TypeWishes
 from harness.emulator.compiler.pixels import PixelInput, plane_names
 from harness.emulator.socs import Soc
+from harness.emulator.thresholds.settings import PLAIN_CALIBRATION, CalibrationSettings
 
 EVERY_NODE = "all"
 
@@ -44,6 +45,7 @@ class BuildOptions:
 
     soc: Soc
     calibration: Path | None = None
+    calibrating: CalibrationSettings = PLAIN_CALIBRATION  # how the samples become ranges
     pixels: Mapping[str, PixelInput] = field(default_factory=dict)  # NV12 inputs
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     on_cpu: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """The accelerator part as int8: Q/DQ around every tensor that it reads or writes, symmetric, weights per channel;
-features of some chips as uint8 over their range, widened to hold 0.0, so with zero point 0 where nothing is negative.
+features of some chips as uint8 over their range, widened to hold 0.0, so with zero point 0 where nothing is negative;
+with `is_asymmetric` as int8 over the same range.
 
 Ranges come from onnxruntime's calibrator; Q and DQ are onnxruntime's. Own are only the rules that its own QDQ writer
 has no switch for: activations folded into the op in front (one Q behind Conv+Relu), one scale through ops that only
@@ -9,48 +10,26 @@ move data, and no Q behind the last convolution of a subgraph, which is handed o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
 from harness.emulator.compiler.graph_edits import rename_output, replace_nodes, retype_output
-from harness.emulator.compiler.node_types import INT16_LEVELS, PLAIN, WIDE, NodeTypes, levels_of, stored
-from harness.emulator.compiler.operands import CONV_LIKE, LEVELS, data_inputs, moves_data, weight_axis, weight_scale
+from harness.emulator.compiler.node_types import INT16_LEVELS, PLAIN, WIDE
+from harness.emulator.compiler.operands import CONV_LIKE, LEVELS, data_inputs, moves_data
 from harness.emulator.compiler.placement import is_output_transpose
+from harness.emulator.compiler.products import ConstantQuantizer
 from harness.emulator.compiler.wide_outputs import ELEMENTS, add_function, add_reader, domain
-from harness.emulator.model.nodes import ModelGraph, attributes
 
 _FOLDED = frozenset(("Relu", "Clip"))
 _FOLDS_INTO = CONV_LIKE | frozenset(("Add", "Sub", "Sum"))
-_QUANTIZED_CONSTANTS = frozenset(("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Concat"))
 UNSIGNED_LEVELS = 255
 
 
-@dataclass
-class Quantizer:
-    """One model on its way; `units` is node name -> the accelerator's name, or "CPU"."""
-
-    model: onnx.ModelProto
-    units: Mapping[str, str]
-    ranges: Mapping[str, tuple[float, float]]
-    output_type: str = "float"  # of outputs that the accelerator makes: one of wide_outputs.OUTPUT_TYPES
-    pixels: frozenset[str] = frozenset()  # NV12 inputs: uint8, zero point 128, no Q in the graph
-    is_unsigned: bool = False  # features are uint8 with a zero point, so that 0.0 is exact
-    types: Mapping[str, NodeTypes] = field(default_factory=dict)  # of nodes that are not all int8
-    wide: set[str] = field(default_factory=set)  # tensors that are kept in int16
-    narrow: dict[str, str] = field(default_factory=dict)  # of those, what readers in int8 take instead
-    scales: dict[str, float] = field(default_factory=dict)
-    zero_points: dict[str, int] = field(default_factory=dict)  # of unsigned features
-    added: dict[str, onnx.NodeProto] = field(default_factory=dict)  # by output
-    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.network = ModelGraph(self.model)
-        self._originals = {node.name: node for node in self.network.nodes}
+class Quantizer(ConstantQuantizer):
+    """One model on its way to int8: which feature maps are rounded, where, and on which scale."""
 
     def run(self) -> onnx.ModelProto:
         """The QDQ model; the given one stays as it is."""
@@ -59,6 +38,8 @@ class Quantizer:
         wanted = [name for name in self._floats() if self._needs_scale(name)]
         for name in wanted:
             self._scale(name)
+        if self.channels:
+            add_reader(result)
         if self.types:
             self._keep_wide(wanted, result)
         renames = {name: self._pair(name, result) for name in wanted}
@@ -204,30 +185,21 @@ class Quantizer:
         if name in self.pixels:
             return 1.0
         low, high = self.ranges[name]
-        if self.is_unsigned:
+        if self.is_unsigned or self.is_asymmetric:
             return float(np.float32((max(high, 0.0) - min(low, 0.0)) or 1.0) / np.float32(UNSIGNED_LEVELS))
-        return float(np.float32(max(abs(low), abs(high)) or 1.0) / np.float32(LEVELS))
+        return _symmetric_scale(low, high)
 
     def _own_zero_point(self, name: str) -> int:
-        if not self.is_unsigned or name in self.pixels:
+        if name in self.pixels or not (self.is_unsigned or self.is_asymmetric):
             return 0
-        return min(round(-min(self.ranges[name][0], 0.0) / self.scales[name]), UNSIGNED_LEVELS)
+        whole = min(round(-min(self.ranges[name][0], 0.0) / self.scales[name]), UNSIGNED_LEVELS)
+        return whole if self.is_unsigned else whole - (LEVELS + 1)
 
     # ---------------------------------------------------------------- nodes
 
-    def _add(self, kind: str, inputs: list[str], output: str, name: str, **attrs: Any) -> None:
-        self.added[output] = helper.make_node(kind, inputs, [output], name=name, **attrs)
-
-    def _constant(self, name: str, value: NDArray[Any]) -> str:
-        if name not in self.constants:
-            self.constants[name] = numpy_helper.from_array(value, name)
-        return name
-
-    def _scale_inputs(self, stem: str, scale: NDArray[Any]) -> list[str]:
-        zeros = np.zeros(scale.shape, np.int8)
-        return [self._constant(f"{stem}_scale", scale), self._constant(f"{stem}_zero_point", zeros)]
-
     def _feature_scale(self, name: str) -> list[str]:
+        if name in self.channels:
+            return self._scale_inputs(name, np.asarray(self.channels[name] / np.float32(LEVELS), np.float32))
         scale = np.array(self.scales[name], np.float32)
         zero = np.array(self.zero_points[name], np.uint8 if self.is_unsigned else np.int8)
         return [self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero_point", zero)]
@@ -255,13 +227,13 @@ class Quantizer:
             return name
         if name in self.wide:
             return self._wide_pair(name, entering, leaving, result)
-        parameters = self._feature_scale(name)
-        self._add("QuantizeLinear", [entering, *parameters], integer, f"{name}_QuantizeLinear")
+        parameters, axis = self._feature_scale(name), {"axis": 1} if name in self.channels else {}
+        self._add("QuantizeLinear", [entering, *parameters], integer, f"{name}_QuantizeLinear", **axis)
         if self.output_type != "float" and is_output and from_accelerator:
             element = onnx.TensorProto.UINT8 if self.is_unsigned else onnx.TensorProto.INT8
             retype_output(result, name, integer, element)
         if leaving == name or self.network.consumers.get(name):
-            self._add("DequantizeLinear", [integer, *parameters], leaving, f"{name}_DequantizeLinear")
+            self._add("DequantizeLinear", [integer, *parameters], leaving, f"{name}_DequantizeLinear", **axis)
         return leaving
 
     def _wide_pair(self, name: str, entering: str, leaving: str, result: onnx.ModelProto) -> str:
@@ -281,7 +253,14 @@ class Quantizer:
         return leaving
 
     def _wide_scale(self, name: str) -> float:
-        return self.scales[name] * LEVELS / INT16_LEVELS
+        """Symmetric, whatever int8 is: of the tensor whose scale is shared."""
+        if not self.is_asymmetric:
+            return self.scales[name] * LEVELS / INT16_LEVELS
+        maker = self.network.producer.get(name)
+        while maker is not None and self._keeps_scale(maker) and maker.input[0] in self.scales:
+            name = maker.input[0]
+            maker = self.network.producer.get(name)
+        return _symmetric_scale(*self.ranges[name]) * LEVELS / INT16_LEVELS
 
     def _wide_output(self, name: str, integer: str, kind: str, result: onnx.ModelProto) -> None:
         """An output as int16 with one scale, or as int32 with a scale per channel."""
@@ -326,73 +305,6 @@ class Quantizer:
         if on_accelerator:
             self._quantize_constants(node)
 
-    def _quantize_constants(self, node: onnx.NodeProto) -> None:
-        if node.op_type in CONV_LIKE:
-            self._quantize_weights(node)
-        elif node.op_type in _QUANTIZED_CONSTANTS and not self._is_bias_of(node):
-            types = self.types.get(node.name, PLAIN)
-            for i, name in enumerate(node.input):
-                if name in self.network.constants:
-                    kind = types.of_feature(i)
-                    node.input[i] = self._integer_constant(name, self.network.constant(name), None, kind)
 
-    def _is_bias_of(self, node: onnx.NodeProto) -> bool:
-        original = self._originals[node.name]
-        return self._is_bias(original)
-
-    def _quantize_weights(self, node: onnx.NodeProto) -> None:
-        for i in (0, 1):
-            name = node.input[i]
-            if name in self.network.constants:
-                axis = weight_axis(node, self.network.constant(name)) if i == 1 else None
-                kind = self.types.get(node.name, PLAIN).of_weight(i)
-                node.input[i] = self._integer_constant(name, self.network.constant(name), axis, kind)
-        if len(node.input) > 2 and node.input[2] in self.network.constants:
-            self._quantize_bias(node)
-
-    def _integer_constant(self, name: str, value: NDArray[Any], axis: int | None, kind: str = "int8") -> str:
-        """int8 or int16 copy of a float constant behind a DQ; the name of the DQ's output."""
-        suffix = ("" if axis is None else f"_axis{axis}") + (f"_{kind}" if kind in WIDE else "")
-        output = f"{name}{suffix}_DequantizeLinear_Output"
-        if value.dtype != np.float32:
-            return name
-        if output in self.added:
-            return output
-        scale = weight_scale(value, axis, levels_of(kind))
-        spread = scale if axis is None else scale.reshape([-1 if i == axis else 1 for i in range(value.ndim)])
-        integer = self._constant(f"{name}{suffix}_quantized", stored(value, spread, kind))
-        extra: dict[str, int | str] = {} if axis is None else {"axis": axis}
-        if kind in WIDE:
-            parameters, extra["domain"] = [self._constant(f"{name}{suffix}_scale", spread)], domain("int16")
-        else:
-            parameters = self._scale_inputs(f"{name}{suffix}", scale)
-        self._add("DequantizeLinear", [integer, *parameters], output, f"{name}{suffix}_DequantizeLinear", **extra)
-        return output
-
-    def _quantize_bias(self, node: onnx.NodeProto) -> None:
-        """int32 on the accumulators' scale (input scale times weight scale), as the hardware adds it."""
-        name = node.input[2]
-        bias = self.network.constant(name)
-        scale = self._accumulator_scale(node)
-        plain = attributes(node).get("alpha", 1.0) == 1.0 and attributes(node).get("beta", 1.0) == 1.0
-        if scale is None or bias.ndim != 1 or not plain:
-            return
-        scale = np.broadcast_to(scale, bias.shape).astype(np.float32)
-        limit = 2**31 - 1
-        stored = np.clip(np.rint(bias.astype(np.float64) / scale), -limit, limit).astype(np.int32)
-        stem = f"{node.name}_bias"
-        inputs = [self._constant(f"{stem}_quantized", stored), self._constant(f"{stem}_scale", scale)]
-        self._add("DequantizeLinear", inputs, f"{stem}_DequantizeLinear_Output", f"{stem}_DQ", axis=0)
-        node.input[2] = f"{stem}_DequantizeLinear_Output"
-
-    def _accumulator_scale(self, node: onnx.NodeProto) -> NDArray[Any] | None:
-        original = self._originals[node.name]
-        data, weight = original.input[0], original.input[1]
-        if data not in self.scales or weight not in self.network.constants:
-            return None
-        value = self.network.constant(weight)
-        levels = levels_of(self.types.get(node.name, PLAIN).of_weight(1))
-        scales = weight_scale(value, weight_axis(original, value), levels)
-        is_wide = data in self.wide and self._reads_wide(original, data)
-        scale = np.float32(self._wide_scale(data) if is_wide else self.scales[data])
-        return np.asarray(scale * np.maximum(scales, np.float32(1e-20)))
+def _symmetric_scale(low: float, high: float) -> float:
+    return float(np.float32(max(abs(low), abs(high)) or 1.0) / np.float32(LEVELS))

@@ -32,3 +32,4 @@ class Build:
     distances: Mapping[str, Distance] = field(default_factory=dict)  # per tensor, on the first calibration sample
     original: onnx.ModelProto | None = None  # the float model before anything was folded
     refused: tuple[str, ...] = ()  # types that were asked for and are not offered, a line each
+    method: str = "max"  # by which the samples became ranges, in the words of the toolchain's log

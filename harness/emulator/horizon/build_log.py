@@ -4,6 +4,7 @@ log and node_info.csv. The forms are the vendors'; the log's first record says t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -73,6 +74,12 @@ class Facts:
     distances: Mapping[str, Distance]  # empty for a model that came quantized
     refused: tuple[str, ...]  # types that are not offered
     kinds: Mapping[str, str]  # node -> ONNX type, folded nodes included
+    method: str = "max"  # of the calibration, in the log's words
+
+    @property
+    def calibration_type(self) -> str:
+        """The method without its figures: max, kl or mix."""
+        return re.split("[-:,]", self.method, maxsplit=1)[0]
 
     @property
     def is_new(self) -> bool:
@@ -108,7 +115,9 @@ def reports(stem: str, build: Build, options: BuildOptions) -> dict[str, str]:
     soc = options.soc
     assert isinstance(soc, HorizonSoc)
     kinds = {node.name: node.op_type for node in build.quantized.graph.node}
-    facts = Facts(soc, build.model, build.calibration, options.pixels, build.distances, build.refused, kinds)
+    facts = Facts(
+        soc, build.model, build.calibration, options.pixels, build.distances, build.refused, kinds, build.method
+    )
     if soc.family == "ucp":
         return {f"{stem}_hb_compile.log": hb_compile_log(facts, stem), f"{stem}_node_info.csv": node_info_csv(facts)}
     return {f"{stem}_hb_mapper_makertbin.log": hb_mapper_log(facts, stem), f"{stem}_quant_info.json": quant_info(facts)}
@@ -133,7 +142,9 @@ def hb_mapper_log(facts: Facts, output: str) -> str:
         log.add("hb_mapper_makertbin", 60, f"input '{item.name}' : original model shape: {shape}")
     for line in facts.refused:
         log.add("constraint_manager", 209, line)
-    log.add("calibrator", 40, f"Run calibration model with max method. ({facts.calibration})")
+    log.add("calibrator", 40, f"Run calibration model with {facts.calibration_type} method. ({facts.calibration})")
+    if facts.method != facts.calibration_type:
+        log.add("calibrator", 40, f"Select {facts.method} method.")
     log.add("calibrator", 41, "Perchannel quantization is enabled.")
     _estimates(log, facts)
     _node_table(log, facts)
@@ -249,7 +260,7 @@ def _parameters(log: Log, facts: Facts, output: str) -> None:
         for number, text in _input_block(facts, item.name):
             log.add("onnx2horizonrt", number, text)
     log.add("onnx2horizonrt", 4274, "############# calibration_parameters info #############")
-    log.add("onnx2horizonrt", 4276, "calibration_type:   : max")
+    log.add("onnx2horizonrt", 4276, f"calibration_type:   : {facts.calibration_type}")
     log.add("onnx2horizonrt", 4284, "per_channel         : True")
 
 
@@ -299,8 +310,10 @@ def hb_compile_log(facts: Facts, output: str) -> str:
     log.add("harness_emulator", 1, "written by harness's emulator, not by hb_compile")
     log.add("hb_compile", 60, f"Using the onnx model file: {model.source}")
     log.add("calibrator", 40, "The activation calibration configuration:")
-    log.raw("    calibration_type:     ['max']")
-    log.add("calibrator", 41, f"Run calibration model with max method. ({facts.calibration})")
+    log.raw(f"    calibration_type:     ['{facts.calibration_type}']")
+    log.add("calibrator", 41, f"Run calibration model with {facts.calibration_type} method. ({facts.calibration})")
+    if facts.method != facts.calibration_type:
+        log.add("calibrator", 42, f"Select {facts.method} method.")
     log.add("compile", 210, "Successfully compile the hbm model")
     log.add("info", 300, f"BPU march           : {model.march}")
     log.add("info", 302, "############# input_parameters info #############")
@@ -308,7 +321,7 @@ def hb_compile_log(facts: Facts, output: str) -> str:
         for number, text in _input_block(facts, name):
             log.add("info", number, text)
     log.add("info", 310, "############# calibration_parameters info #############")
-    log.add("info", 311, "calibration_type    : max")
+    log.add("info", 311, f"calibration_type    : {facts.calibration_type}")
     log.add("info", 320, "############# memory info #############")
     for key, size in memory.items():
         log.add("info", 321, f"{key:<20}: {size}" if len(key) < 20 else f"{key}: {size}")

@@ -6,10 +6,19 @@ operator list for bayes-e, the J6 operator constraint list for nash) and what re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.emulator.compiler.node_types import PLAIN, NodeSettings, NodeTypes, TypeWishes
 from harness.emulator.compiler.placement import PASSIVE, OpRules
+from harness.emulator.thresholds.settings import (
+    DEFAULT,
+    KL_BINS,
+    MAX,
+    METHODS,
+    MIX,
+    CalibrationSettings,
+)
 from harness.toolchains.horizon.build_config import ConfigTypes, NodeSetting, read_types
 
 _LUT_OPS = "Sigmoid Tanh Exp Sqrt Log Reciprocal Sin Cos Pow Erf"
@@ -80,7 +89,32 @@ def settings_of(config: ConfigTypes) -> NodeSettings:
         TypeWishes({name: one for name, one in types.items() if one != PLAIN}, kinds, every, config.outputs),
         tuple(name for name, one in config.nodes.items() if one.unit == "CPU"),
         tuple(name for name, one in config.nodes.items() if one.unit == "BPU"),
+        _calibrating(config.calibration) if config.calibration else None,
     )
+
+
+def _calibrating(keys: Mapping[str, str]) -> CalibrationSettings:
+    """Calibration as the toolchain takes its keys: a percentile acts with max alone, and the searches try channels
+    themselves; `load` and `skip` bring no method, so the largest value counts."""
+    method = keys.get("calibration_type", MAX)
+    method = method if method in METHODS else MAX
+    return CalibrationSettings(
+        method,
+        _number(keys.get("max_percentile", ""), 1.0) if method == MAX else 1.0,
+        keys.get("per_channel", "").lower() == "true" and method not in (DEFAULT, MIX),
+        keys.get("asymmetric", "").lower() == "true",
+        keys.get("bias_correction", "").lower() == "true",
+        int(_number(keys.get("num_bin", ""), KL_BINS, low=129, high=16384)),
+    )
+
+
+def _number(text: str, usual: float, low: float = 0.0, high: float = 1.0) -> float:
+    """A number inside its bounds; the usual one for anything else, which lint names."""
+    try:
+        value = float(text)
+    except ValueError:
+        return usual
+    return value if low < value <= high else usual
 
 
 def _types(setting: NodeSetting) -> NodeTypes:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from harness.precision.base import FLOAT, ConfigTarget, TypeChange, WrittenConfig
+from harness.precision.horizon.calibrations import compile_settings
 from harness.precision.horizon.mapper_config import sample_folders
 
 _SETTINGS = {
@@ -38,10 +39,11 @@ def widens(target: ConfigTarget, changes: Sequence[TypeChange]) -> bool:
     return any(change.option != FLOAT and change.op in target.outputs_of for change in changes)
 
 
-def _model_config(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterator[tuple[str, str]]:
+def _model_config(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterator[tuple[str, object]]:
     yield "all_node_type", "int8"
     if widens(target, changes):
         yield "model_output_type", "int16"
+    yield from compile_settings(target.calibrating)
 
 
 def _yaml(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterator[str]:
@@ -61,7 +63,7 @@ def _yaml(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterator[str]:
     yield "calibration_parameters:"
     yield f"  cal_data_dir: {json.dumps(sample_folders(target))}"
     yield "  # the ranges that harness measured with"
-    yield "  calibration_type: max"
+    yield f"  calibration_type: {target.calibrating.method}"
     yield from _quant_config(target, changes)
     yield from ("compiler_parameters:", "  compile_mode: latency", "  optimize_level: O2")
 
@@ -69,7 +71,8 @@ def _yaml(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterator[str]:
 def _quant_config(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterator[str]:
     yield "  quant_config:"
     yield "    model_config:"
-    yield from (f"      {key}: {value}" for key, value in _model_config(target, changes))
+    for key, value in _model_config(target, changes):
+        yield f"      {key}: {value if isinstance(value, str) else json.dumps(value)}"
     if changes:
         yield "    node_config:"
     for change in changes:

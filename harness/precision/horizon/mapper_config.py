@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from harness.precision.base import FLOAT, ConfigTarget, TypeChange, WrittenConfig
+from harness.precision.horizon.calibrations import mapper_lines
 
 
 def mapper_config(target: ConfigTarget, changes: Sequence[TypeChange]) -> WrittenConfig:
@@ -26,10 +27,12 @@ def _model(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterator[str]
     yield f"  march: {target.soc.march}"
     yield f"  output_model_file_prefix: {target.model.stem}"
     yield "  working_dir: model_output"
-    if changes and target.soc.march != "bernoulli2":
+    if (changes or target.on_accelerator) and target.soc.march != "bernoulli2":
         yield "  node_info:"
         for change in changes:
             yield from _node(change)
+        for name in target.on_accelerator:
+            yield from (f"    {json.dumps(name)}:", "      'ON': BPU")
 
 
 def _node(change: TypeChange) -> Iterator[str]:
@@ -59,7 +62,9 @@ def _calibration(target: ConfigTarget, changes: Sequence[TypeChange]) -> Iterato
     yield f"  cal_data_dir: {json.dumps(sample_folders(target))}"
     yield f"  cal_data_type: {';'.join(['float32'] * len(target.inputs))}"
     yield "  # the ranges that harness measured with"
-    yield "  calibration_type: max"
+    yield from mapper_lines(target.calibrating)
+    if target.on_accelerator and target.soc.march == "bernoulli2":
+        yield f"  run_on_bpu: {json.dumps(';'.join(target.on_accelerator))}"
     on_cpu = [change for change in changes if change.option == FLOAT]
     if on_cpu and target.soc.march == "bernoulli2":
         yield from (f"  # {change.op}: {change.why}" for change in on_cpu)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.emulator.compiler.node_types import PLAIN, NodeTypes
 from harness.platforms.horizon.op_lists import DUAL_INT16, DUAL_SINCE, EC_INPUTS, SOURCES, list_of, takes_int16
 from harness.precision.base import FLOAT, ConfigTarget, PrecisionVendor, TypeChange, WrittenConfig
+from harness.precision.horizon.calibrations import offer
 from harness.precision.horizon.compile_config import compile_config
 from harness.precision.horizon.mapper_config import mapper_config
 
@@ -44,4 +45,4 @@ def sources(march: str) -> str:
     return f"{SOURCES[list_of(march)]}{more}"
 
 
-VENDOR = PrecisionVendor(options, types, lambda march: list_of(march) == "nash", sources, write)
+VENDOR = PrecisionVendor(options, types, lambda march: list_of(march) == "nash", sources, write, offer)

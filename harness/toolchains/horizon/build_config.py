@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -92,12 +92,17 @@ class NodeSetting:
 
 @dataclass(frozen=True)
 class ConfigTypes:
-    """Settings by node name and by op type, and of the whole model: of every node and of its outputs."""
+    """Settings by node name and by op type, and of the whole model: of every node and of its outputs.
+
+    `calibration` are the keys of the calibration as they are written, where the config has any: `calibration_type`,
+    `max_percentile`, `per_channel`, `num_bin`, and `asymmetric`, `bias_correction` as "true".
+    """
 
     nodes: Mapping[str, NodeSetting] = field(default_factory=dict)
     kinds: Mapping[str, NodeSetting] = field(default_factory=dict)
     every: str = ""
     outputs: str = ""
+    calibration: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_types(path: Path) -> ConfigTypes:
@@ -110,11 +115,38 @@ def read_types(path: Path) -> ConfigTypes:
     if model is None and calibration is None:
         raise ConfigError(f"{path}: no model_parameters and no quant_config in it", "give a yaml of the toolchain")
     quant = _child(calibration, "quant_config")
+    outer = _calibration_keys(calibration)
     if isinstance(quant, yaml.ScalarNode) and quant.value:
-        return read_types(path.parent / str(quant.value))
+        types = read_types(path.parent / str(quant.value))
+        return replace(types, calibration={**outer, **types.calibration})
     if quant is not None:
-        return _quant_config(quant)
-    return _mapper(model, calibration)
+        types = _quant_config(quant)
+        return replace(types, calibration={**outer, **types.calibration})
+    return replace(_mapper(model, calibration), calibration=outer)
+
+
+def _calibration_keys(calibration: yaml.Node | None) -> dict[str, str]:
+    """Of calibration_parameters; the words of `optimization` that change ranges or biases are keys of their own."""
+    keys = {key: _text(_child(calibration, key)) for key in ("calibration_type", "max_percentile", "per_channel")}
+    words = [word.strip() for word in _text(_child(calibration, "optimization")).replace(";", ",").split(",")]
+    keys |= {word: "true" for word in ("asymmetric", "bias_correction") if word in words}
+    return {key: value for key, value in keys.items() if value}
+
+
+def _activation_keys(model: yaml.Node | None) -> dict[str, str]:
+    """Of a quant_config's model_config; of a list, which begins a search there, the first value."""
+    names = ("calibration_type", "max_percentile", "per_channel", "asymmetric", "num_bin")
+    activation = _child(model, "activation")
+    keys = {key: _first(_child(activation, key)) for key in names}
+    if _child(_child(model, "weight"), "bias_correction") is not None:
+        keys["bias_correction"] = "true"
+    return {key: value for key, value in keys.items() if value}
+
+
+def _first(node: yaml.Node | None) -> str:
+    if isinstance(node, yaml.SequenceNode):
+        return _text(node.value[0]) if node.value else ""
+    return _text(node)
 
 
 def _root(path: Path) -> yaml.Node | None:
@@ -173,6 +205,7 @@ def _quant_config(root: yaml.Node | None) -> ConfigTypes:
         parts["op_config"],
         _wide(_text(_child(model, "all_node_type"))),
         _wide(_text(_child(model, "model_output_type"))),
+        _activation_keys(model),
     )
 
 

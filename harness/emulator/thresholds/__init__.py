@@ -1,0 +1,1 @@
+"""From calibration data to the ranges of feature maps: max, percentile, KL, mix and the search over them."""

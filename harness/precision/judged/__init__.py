@@ -1,0 +1,1 @@
+"""What calibration data is worth: ranges, outliers, duplicates, and what a run is fed against it."""
