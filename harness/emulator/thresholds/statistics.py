@@ -68,9 +68,8 @@ class TensorStatistics:
 
     def _add_channels(self, rows: Array) -> None:
         peaks, sums = np.abs(rows).max(axis=1), rows.sum(axis=1, dtype=np.float64)
-        first = self.channel_peaks is None or self.channel_sums is None
-        self.channel_peaks = peaks if first else np.maximum(self.channel_peaks, peaks)
-        self.channel_sums = sums if first else self.channel_sums + sums
+        self.channel_peaks = peaks if self.channel_peaks is None else np.maximum(self.channel_peaks, peaks)
+        self.channel_sums = sums if self.channel_sums is None else self.channel_sums + sums
 
     def count(self, values: Array) -> None:
         """One sample's magnitudes, when the peak of all is known."""

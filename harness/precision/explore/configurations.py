@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Any
 
 from harness.emulator.rooms import room_of_soc
 from harness.emulator.thresholds.settings import (
@@ -156,7 +157,7 @@ class ConfigurationPlan:
             ("bias_correction", "biases take back what rounding the weights moves"),
         ):
             if getattr(self.offer, word):
-                yield _calibrated(word.replace("_", "-"), what, replace(PLAIN_CALIBRATION, **{word: True}))
+                yield _calibrated(word.replace("_", "-"), what, _with(word))
 
     def _samples(self) -> Iterator[Configuration]:
         count = len(self.subject.calibration)
@@ -174,10 +175,16 @@ class ConfigurationPlan:
                 continue
             for word in ("asymmetric", "bias_correction"):
                 if getattr(self.offer, word):
-                    settings = replace(PLAIN_CALIBRATION, **{word: True})
+                    settings = _with(word)
                     yield _joined(types, word.replace("_", "-"), settings)
             if self.offer.percentile:
                 yield _joined(types, "percentile-0.9999", CalibrationSettings(MAX, 0.9999))
+
+
+def _with(word: str) -> CalibrationSettings:
+    """The largest values as ranges, and one switch on."""
+    switches: dict[str, Any] = {word: True}
+    return replace(PLAIN_CALIBRATION, **switches)
 
 
 def _calibrated(name: str, what: str, settings: CalibrationSettings) -> Configuration:
