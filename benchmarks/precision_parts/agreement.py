@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -96,6 +97,7 @@ def _on_board(exported: Exported, folder: Path, stem: str) -> float:
 def _harness(*argv: str | Path, folder: Path, codes: tuple[int, ...]) -> None:
     """The real command line in its own process. Errors: RuntimeError for an exit code that is none of these."""
     words = [sys.executable, "-m", "harness", *map(str, argv)]
-    result = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600)
+    own = {**os.environ, "HARNESS_HOME": str(folder / "home")}  # no board that somebody else on this PC has
+    result = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600, env=own)
     if result.returncode not in codes:
         raise RuntimeError(f"{' '.join(words[2:])}: exit {result.returncode}\n{result.stdout}{result.stderr}")

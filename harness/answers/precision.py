@@ -5,10 +5,10 @@ from __future__ import annotations
 from harness.answers.shapes import MapOf, one_of
 from harness.lint.findings import LintFinding
 from harness.precision.base import TypeChange
-from harness.precision.masks import MaskEdit
-from harness.precision.output_tails import OutputTail
 from harness.precision.judged.observations import CalibrationObservation, TensorRange
 from harness.precision.judged.preprocessing import InputComparison
+from harness.precision.masks import MaskEdit
+from harness.precision.output_tails import OutputTail
 from harness.precision.sensitivity import OutputAnswer
 from harness.precision.tables import JoinedOp
 

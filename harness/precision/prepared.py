@@ -71,7 +71,7 @@ def prepare(
     ranges = calibration.ranges(model, samples)
     stems = stems_of(folder, ModelGraph(model).input_names[0], len(samples.feeds))
     return PreparedModel(
-        path, soc, folder, model, placements, ranges, samples.feeds[:count], stems[:count], samples.feeds
+        path, soc, folder, model, placements, ranges, samples.feeds[:count], stems[:count], calibration=samples.feeds
     )
 
 
