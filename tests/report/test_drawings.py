@@ -48,7 +48,7 @@ def test_sqnr_is_found_from_relative_l2_where_only_that_is_known() -> None:
 def test_equal_cells_of_an_error_map_become_one_rectangle() -> None:
     drawn = drawings.error_map(to_json(error_map()))
     assert drawn is not None
-    assert drawn["runs"] == [{"x": 63, "y": 0, "w": 1, "h": 20, "level": 4}]
+    assert drawn["runs"] == [{"x": 63, "y": 0, "w": 1, "h": 20, "level": 3}]
     assert drawn["say"] == "differences at every H and W 78 to 79 of 80"
 
 

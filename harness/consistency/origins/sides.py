@@ -31,8 +31,12 @@ def op_sides(
     """
     layer = next((one for one in layers if one.name == origin.tensor), None)
     op = next((one for one in graph.ops if one.name == origin.op), None) if graph is not None else None
-    rows = [OpSide("kind", origin.op_kind, ""), OpSide("runs on", "", layer.unit if layer else "")]
     own, board = (_attributes(op, model) for model in models)
+    rows = [
+        OpSide("kind", origin.op_kind, board.pop("kind", "")),
+        OpSide("runs on", "", layer.unit if layer else ""),
+    ]
+    own.pop("kind", "")
     rows += [OpSide(name, own.get(name, ""), board.get(name, "")) for name in {**own, **board}]
     names = {one.name for one in layers if one.verdict != "not_compared"}
     for name in [one for one in (op.inputs if op else ()) if one in names][:MOST_INPUTS]:
@@ -69,7 +73,7 @@ def _scale(quantization: Quantization | None) -> str:
 
 
 def _attributes(op: Op | None, model: Path | None) -> dict[str, str]:
-    """Of the node that does the work, then the kinds of nodes that are one op with it."""
+    """Of the node that does the work, its kind first, then the kinds of nodes that are one op with it."""
     if op is None or model is None:
         return {}
     try:
@@ -79,6 +83,7 @@ def _attributes(op: Op | None, model: Path | None) -> dict[str, str]:
     own = next((node for node in nodes if node.op_type == op.kind), None)
     rows = {one.name: _value(one) for one in own.attribute[:MOST_ATTRIBUTES]} if own is not None else {}
     kinds = [node.op_type for node in nodes]
+    rows = {"kind": own.op_type} | rows if own is not None else rows
     return rows | ({"made of": ", ".join(kinds)} if len(kinds) > 1 else {})
 
 

@@ -208,20 +208,20 @@ def _histogram_bar(place: int, count: int, reach: int, top: float, width: int) -
 
 
 _MAP_CELLS = 96
-_LEVELS = 4
+MAP_BOUNDS = (0.01, 0.1, 0.5)  # shares of a cell's elements; the same in every report, so that two can be held side by side
 
 
 def error_map(picture: object) -> Row | None:
     """Runs of equal levels of a picture {"rows", "columns", "values", "axes"}; None where it is not such a picture.
 
     `values` are cells, `rows` and `columns` the tensor's own lengths, which several indices of a cell may share. Levels
-    are 1 (least) to 4 (most) of the largest value; 0 is equal. `say` tells in words where the differences lie.
+    are 1 (up to 1 % of its elements differ) to 4 (more than half); 0 is equal. `say` tells in words where the differences lie.
     """
     values = _matrix(picture)
     if not values:
         return None
     largest = max(max(row) for row in values)
-    levels = [[_level(value, largest) for value in row] for row in values]
+    levels = [[_level(value) for value in row] for row in values]
     axes = picture.get("axes") if isinstance(picture, dict) else None
     named = [str(axis) for axis in axes] if isinstance(axes, list) and len(axes) == 2 else ["rows", "columns"]
     sides = [_side(picture, "rows", len(levels)), _side(picture, "columns", len(levels[0]))]
@@ -254,8 +254,8 @@ def _matrix(picture: object) -> list[list[float]]:
     return [[abs(finite(value) or 0.0) for value in row] for row in values]
 
 
-def _level(value: float, largest: float) -> int:
-    return math.ceil(_LEVELS * value / largest) if largest > 0 and value > 0 else 0
+def _level(value: float) -> int:
+    return 1 + sum(value > bound for bound in MAP_BOUNDS) if value > 0 else 0
 
 
 def _runs(levels: list[list[int]]) -> list[Row]:

@@ -136,6 +136,7 @@ def test_attributes_of_the_file_that_the_board_executed_stand_beside_the_referen
     graph = Graph(ops=(op,), inputs=("x",), outputs=("t",))
     rows = op_sides(Origin("conv1", "Conv", "t"), graph, models, (), lambda name: wrong_channel())
     known = {row.name: (row.reference, row.board) for row in rows}
+    assert known["kind"] == ("Conv", "Conv")
     assert known["pads"] == ("0, 0, 0, 0", "1, 1, 1, 1") and known["strides"] == ("2, 2", "2, 2")
 
 
