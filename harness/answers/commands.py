@@ -164,6 +164,7 @@ COMPARISONS: dict[str, object] = {
     "policy-show": {
         "policy": str,
         "source": str,
+        "precision": str,
         "rules": [PolicyRule],
         "three_way": {"note": float, "look": float, "bad": float},
         "coverage": {"min_layers": float, "optional": [str]},

@@ -8,6 +8,7 @@ import click
 
 from harness.cli.common import WholeHelp, emit_json, json_option
 from harness.cli.tables import table
+from harness.consistency.arithmetic import PRECISION_BY_NAME
 from harness.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def _show_policy(policy: Policy) -> None:
     rows = [[rule.name, _about(rule), limits_text(rule.limits)] for rule in policy.rules]
     table(f"policy {policy.name} ({policy.source})", ["rule", "applies to", "limits"], rows)
     note, look, bad = policy.three_way
+    if policy.precision:
+        click.echo(f"the board's floats: {PRECISION_BY_NAME[policy.precision].words}; its roundings are no fault")
     click.echo(f"noise ratio: note at {note:g}, look at {look:g}, bad at {bad:g}")
     if policy.min_layers or policy.optional:
         needed = ", ".join(policy.optional) or "none"
@@ -101,6 +104,7 @@ def _record(policy: Policy) -> dict[str, object]:
     return {
         "policy": policy.name,
         "source": policy.source,
+        "precision": policy.precision,
         "rules": policy.rules,
         "three_way": {"note": note, "look": look, "bad": bad},
         "coverage": {"min_layers": policy.min_layers, "optional": policy.optional},

@@ -53,6 +53,7 @@ BF16 = Precision("bf16", "bfloat16", 8, 2.0**-126, 3.3895313892515355e38)
 F16 = Precision("f16", "half precision", 11, 2.0**-14, 65504.0)
 TF32 = Precision("tf32", "TF32", 11, 2.0**-126, 3.4011621342146535e38)
 PRECISIONS = (BF16, F16, TF32)  # a value of an earlier one survives every later one, as far as its range goes
+PRECISION_BY_NAME = {precision.name: precision for precision in PRECISIONS}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from harness.consistency.arithmetic import Evidence, of_values
+from harness.consistency.arithmetic import PRECISION_BY_NAME, Evidence, Precision, of_values
 from harness.consistency.checks import repeatability
 from harness.consistency.checks.beyond_noise import beyond_noise
 from harness.consistency.checks.float_reference import (
@@ -170,6 +170,8 @@ class _Comparer:
     def _localized(self, layers: Sequence[Layer]) -> Localization:
         """The origins; judged by the board's own precision where its values, or its single ops, show one."""
         judged_by_hand = not self.policy.automatic
+        if judged_by_hand and self.policy.precision:
+            return self.faults.localize(self._rounded_as(PRECISION_BY_NAME[self.policy.precision], layers))
         evidence = of_values(layers, self.rows.pair)
         if evidence is None or judged_by_hand:
             localized = self.faults.localize(layers)
@@ -182,11 +184,15 @@ class _Comparer:
     def _judged_as(self, evidence: Evidence, layers: Sequence[Layer]) -> list[Layer]:
         precision = evidence.precision
         self.policy = replace(load_policy(precision.name), min_layers=self.policy.min_layers)
-        self.faults.precision = precision
         self.notes.append(
             f"the board computes in {precision.words} ({evidence.sentence}): judged by policy {precision.name}; "
             "--policy default judges as float32"
         )
+        return self._rounded_as(precision, layers)
+
+    def _rounded_as(self, precision: Precision, layers: Sequence[Layer]) -> list[Layer]:
+        """The layers judged again with what that arithmetic alone does to values."""
+        self.faults.precision = precision
         if flushes(layers, self.rows.pair, precision):
             self.rows.flushed_below = smallest_kept(precision)
             self.notes.append(

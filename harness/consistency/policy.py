@@ -135,6 +135,7 @@ class Policy:
     three_way: tuple[float, float, float] = (1.1, 1.5, 3.0)
     min_layers: float = 0.0  # share of the reference's layers that must be compared
     optional: tuple[str, ...] = ()  # patterns of tensors and ops that need no dump, whatever speaks for one
+    precision: str = ""  # of the board's float arithmetic, "" for float32: what its roundings make is no fault
     source: str = ""
     automatic: bool = (
         False  # nobody chose it: another built-in one stands in where the board's values show its precision
@@ -233,6 +234,7 @@ class PolicyFile(_Entry):
 
     policy: str
     extends: str = ""
+    precision: Literal["f16", "bf16", "tf32"] | None = None
     rules: list[RuleEntry] = []
     waivers: list[WaiverEntry] = []
     three_way: ThreeWayEntry | None = None
@@ -276,6 +278,7 @@ def _loaded(source: str) -> Policy:
         three_way=(bounds.note, bounds.look, bounds.bad) if bounds else (base.three_way if base else (1.1, 1.5, 3.0)),
         min_layers=seen.min_layers if seen.min_layers is not None else (base.min_layers if base else 0.0),
         optional=(*seen.optional, *(base.optional if base else ())),
+        precision=entry.precision or (base.precision if base else ""),
         source=path.name,
     )
 

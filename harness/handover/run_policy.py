@@ -44,6 +44,7 @@ def write_limits(policy: Policy, target: Path) -> None:
     rules = [_rule(rule, number) for number, rule in enumerate(policy.rules, 1)]
     names = ("note", "look", "bad")
     plain = {"policy": "the run's", "rules": rules, "three_way": dict(zip(names, policy.three_way, strict=True))}
+    plain |= {"precision": policy.precision} if policy.precision else {}
     write_file(target / FILE, dumped(plain).encode(), target)
 
 

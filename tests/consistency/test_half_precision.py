@@ -127,6 +127,22 @@ def test_a_policy_that_was_asked_for_judges(reference: Reference, tmp_path: Path
     assert any("--policy f16" in note for note in comparison.notes)
 
 
+@pytest.mark.parametrize("typed", ["bf16", "", "own"])
+def test_a_precision_that_was_asked_for_is_that_of_ops_that_nobody_saw(
+    reference: Reference, typed: str, tmp_path: Path
+) -> None:
+    by = partial(rounded, precision=BF16)
+    values = played(reference, by, by)
+    assert reference.graph is not None
+    last = {name: value for name, value in values.items() if name in reference.graph.outputs}
+    own = tmp_path / "own.yaml"
+    own.write_text("policy: own\nextends: bf16\n")
+    (tmp_path / "board").mkdir()
+    comparison = judged(reference, last, tmp_path / "board", policy=str(own) if typed == "own" else typed)
+    if typed or comparison.policy == "bf16":  # few values may not tell by themselves
+        assert comparison.verdict.word in GOOD and not comparison.origins and "bfloat16" in comparison.verdict.detail
+
+
 def test_f16_files_are_widened_to_run_their_ops_alone(reference: Reference, tmp_path: Path) -> None:
     by, wrong = partial(rounded, precision=F16), some_weighted_op(reference)
     values = played(reference, by, by, wrong)

@@ -208,14 +208,14 @@ def _histogram_bar(place: int, count: int, reach: int, top: float, width: int) -
 
 
 _MAP_CELLS = 96
-MAP_BOUNDS = (0.01, 0.1, 0.5)  # shares of a cell's elements; the same in every report, so that two can be held side by side
+MAP_BOUNDS = (0.01, 0.1, 0.5)  # shares of a cell's elements: the same in every report, for two side by side
 
 
 def error_map(picture: object) -> Row | None:
     """Runs of equal levels of a picture {"rows", "columns", "values", "axes"}; None where it is not such a picture.
 
     `values` are cells, `rows` and `columns` the tensor's own lengths, which several indices of a cell may share. Levels
-    are 1 (up to 1 % of its elements differ) to 4 (more than half); 0 is equal. `say` tells in words where the differences lie.
+    are 1 (up to 1 % of its elements differ) to 4 (more than half); 0 is equal. `say` tells where the differences lie.
     """
     values = _matrix(picture)
     if not values:
