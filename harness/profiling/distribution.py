@@ -23,7 +23,7 @@ from harness.records import Distribution, Latency
 
 MIN_FRAMES, MIN_ROUNDS = 6, 3  # below, no interval of 95 % is said of them
 STRETCHES, STRETCH = 10, 5  # stretches of a run, and the fewest frames of one
-QUIET_FRAMES = 50  # below, a tenth of them is no figure
+QUIET_FRAMES, QUIET_SHARE = 50, 0.02
 OUTLIER_FACTOR, OUTLIER_SIGMAS = 1.5, 6.0  # a frame beyond both is one
 SIGMA_OF_MAD = 1.4826
 Z = 1.96
@@ -48,7 +48,8 @@ def usual_us(latency: Latency) -> float:
 
 
 def quiet_us(latency: Latency) -> float | None:
-    """The lower decile of a run's frames, by nearest rank; None of fewer than QUIET_FRAMES.
+    """The quickest frames of a run: the lowest fiftieth by nearest rank, the third lowest at least; None of fewer than
+    QUIET_FRAMES.
 
     Others that use the board in bursts make frames longer, never shorter: where half of them are disturbed the median
     says how busy the board was, and this still says how long the model takes.
@@ -57,7 +58,7 @@ def quiet_us(latency: Latency) -> float | None:
     if frames is None or frames.count < QUIET_FRAMES:
         return None
     values = sorted(value for value in latency.samples_us if is_plausible(value))
-    return values[math.ceil(0.1 * len(values)) - 1]
+    return values[max(3, math.ceil(QUIET_SHARE * len(values))) - 1]
 
 
 def _of_rounds(latency: Latency, frames: Statistics | None) -> Distribution:

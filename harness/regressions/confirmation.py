@@ -39,8 +39,8 @@ class Confirmation:
 class SittingBlock:
     """One block of a sitting; `side` is `A` or `B`. NaN is a figure that there is not.
 
-    `quiet_us` is the lower decile of its frames: where others use the board in bursts, half of the frames may be
-    theirs, and a tenth is the model's own all the same.
+    `quiet_us` is that of its quickest frames: where others use the board in bursts, half of the frames may be theirs,
+    and a few are the model's own all the same.
     """
 
     side: str

@@ -10,12 +10,17 @@ from scipy import stats
 
 from harness.regressions.change_points import change_points, rank_p
 from harness.regressions.confirmation import (
+    QUIET,
     Confirmation,
+    SittingBlock,
     confirmation,
     confirmed,
+    goes_on,
     order_of,
     pairs_for,
+    sat_blocks,
     signed_rank_p,
+    sitting,
     wants_more,
 )
 
@@ -129,3 +134,47 @@ def test_a_stay_of_ten_nights_has_two() -> None:
 
 def test_short_and_constant_series_have_none() -> None:
     assert change_points([]) == change_points([1.0] * 90) == change_points([1.0, 2.0, 1.0]) == []
+
+
+# --------------------------------------------------------------------------- a board that others use beside it
+
+
+def bursts(ratio: float, seed: int, shared: float = 0.25, pairs: int = 32) -> list[SittingBlock]:
+    """Blocks as recorded on a busy PC: medians jump by 12 %, quick frames stay but where a block was shared whole."""
+    chance = random.Random(seed)
+    result, is_shared = [], False
+    for side in order_of(pairs):
+        is_shared = chance.random() < (0.6 if is_shared else shared / 2)
+        own = 5000.0 * (ratio if side == "B" else 1.0) * (chance.uniform(1.15, 1.47) if is_shared else 1.0)
+        result.append(SittingBlock(side, own * chance.choice((1.0, 1.1, 1.25)), own * chance.gauss(1, 0.006)))
+    return result
+
+
+def played(ratio: float, seed: int) -> tuple[str, Confirmation]:
+    result = sitting(sat_blocks(bursts(ratio, seed), 1, 2.0), 2.0)
+    assert result is not None
+    return confirmed({"c": result}, {"c": 2.0})["c"], result
+
+
+def test_a_change_is_told_on_a_board_that_others_use_by_its_quickest_frames() -> None:
+    for ratio, word in ((1.05, "slower"), (0.95, "faster")):
+        results = [played(ratio, seed) for seed in range(60)]
+        assert sum(one == word for one, _ in results) >= 57
+        assert sum(result.figure == QUIET for _, result in results) >= 55
+    flat = [played(1.0, seed) for seed in range(300)]
+    assert [word for word, _ in flat if word != "noise"] == []
+
+
+def test_medians_are_what_a_calm_board_goes_by_whatever_its_quickest_frames_say() -> None:
+    """Half of the frames of tonight's model are slower: its quickest are not, and it is slower."""
+    calm = [SittingBlock(side, us, 4900.0) for side, us in blocks(1.04, 0.002, 1)]
+    result = sitting(calm, 2.0)
+    assert result is not None and result.figure == "median" and confirmed({"c": result}, {"c": 2.0}) == {"c": "slower"}
+    assert result.can_find_pct is not None and 2 < result.can_find_pct < 3
+
+
+def test_a_sitting_says_what_it_cannot_tell() -> None:
+    restless = [SittingBlock(side, us) for side, us in blocks(1.0, 0.04, 3, pairs=32)]
+    result = sitting(restless, 2.0)
+    assert result is not None and result.can_find_pct is not None and result.can_find_pct > 3
+    assert goes_on(restless[:16], 2.0) and not goes_on(restless, 2.0)

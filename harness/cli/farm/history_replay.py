@@ -35,8 +35,8 @@ The file: one row a night, oldest first, with a header:
 Only night and median_us are needed. A new epoch (board, image, runtime) begins a new level; model tells one model
 file from another; sitting is what a measurement against the model before said that night: slower, faster or noise,
 or its own figures, `A5012.1 B5020.3 B5018.0 A5011.7 ...`: median us of the model before (A) and of tonight's (B), in
-turns, eight pairs and more; `A5012.1/4890.7` gives the lower decile of its frames too. series tells pairs of one farm
-apart, whose nights are judged together.
+turns, eight pairs and more; `A5012.1/4890.7` gives that of its quickest frames (the lowest 2 %) too.
+series tells pairs of one farm apart, whose nights are judged together.
 
 \b
 Exit codes: 0 no night is slower; 1 a night is.
@@ -120,7 +120,7 @@ def _night(place: str, row: Mapping[str, str]) -> MeasuredNight:
 
 
 def _block(place: str, word: str) -> SittingBlock:
-    """`A5012.1` or `A5012.1/4890.7`: side, median, and the lower decile of the frames. Errors: InputError."""
+    """`A5012.1` or `A5012.1/4890.7`: side, median, and that of the quickest frames. Errors: InputError."""
     from harness.regressions.confirmation import SittingBlock
 
     match = re.fullmatch(r"([AB])(\d{1,12}(?:\.\d{0,9})?)(?:/(\d{1,12}(?:\.\d{0,9})?))?", word)
