@@ -81,6 +81,7 @@ PRECISION: dict[str, object] = {
         "verified": one_of(VERIFIED, None),
         "tails": [OutputTail],
         "edits": [MaskEdit],
+        "why_not_edited": str,
         "edited": one_of(EDITED, None),
         "board": one_of(RAN, None),
     },

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.boards.inventory import find_board, load_inventory
-from harness.errors import InputError
+from harness.errors import InputError, MeasurementError
 from harness.files.safe import make_folder, write_file
 from harness.precision.changed import ChangedModel
 from harness.precision.figures import Figure
@@ -24,6 +24,7 @@ from harness.session.judged import run_and_judge
 from harness.session.samples.evaluating import values_file
 
 MODES = ("release", "debug")
+WAIT_S = 600.0  # for an emulated board that another run on this PC has
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def run_on(
 ) -> BoardAnswer:
     """Run every sample, layers compared with the build's quantized model. `built` has its ONNX files beside it.
 
-    Errors: MeasurementError for a board that cannot be run, InputError for samples that it does not take.
+    A board that cannot be run has no value, and why. Errors: InputError for samples that it does not take.
     """
     folder = built.parent
     case = Case(
@@ -77,8 +78,13 @@ def run_on(
         modes=MODES,
         samples=SamplesPlan(tuple(_sources(subject, folder)), keep_values=True),
         timeout_s=board.limits.timeout_s,
+        wait_s=WAIT_S,
     )
-    place, run = run_and_judge(board, case, folder / "runs", tell)
+    try:
+        place, run = run_and_judge(board, case, folder / "runs", tell)
+    except MeasurementError as error:  # the search was long: what it gave is written all the same
+        place = error.run_folder or folder / "runs"
+        return BoardAnswer(board.name, place, "not_measured", 0, None, False, error.message)
     verdict = run.verdict.word if run.verdict else "not_measured"
     answer = _answer(place, run, subject, task)
     if answer is None:

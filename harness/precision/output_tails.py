@@ -99,15 +99,15 @@ def _tail(
     maker = network.producer[name]
     while moves_data(maker) and maker.input[0] in network.producer:
         maker = network.producer[maker.input[0]]
-    is_high = quantizer.is_full_precision(name)
-    on_cpu = subject.placements[network.producer[name].name].unit == "CPU"
+    is_high = quantizer.is_full_precision(maker.output[0])
+    on_cpu = subject.placements[maker.name].unit == "CPU"
     rounded = "uint8" if soc.is_unsigned else "int8"
     leaves_as = "cpu" if on_cpu else rounded if not is_high else "float32" if soc.hands_over_float else "int32"
     elements = int(np.prod(network.shape(name) or ()))
     is_free = on_cpu or leaves_as == "float32"
     cost = None if soc.not_estimated else 0.0 if is_free else convert_us(elements, soc.cpu_scale)
     readers = tuple(node.name for node in network.consumers.get(name, ()))
-    levels = _levels(name, subject, given, leaves_as, is_high and not on_cpu)
+    levels = _levels(name, subject, given, leaves_as, is_high)
     return OutputTail(name, maker.name, maker.op_type, leaves_as, levels, elements, cost, readers, states.get(name, ""))
 
 

@@ -22,6 +22,7 @@ from harness.records.callbacks import ProgressCallback
 LEAST_COST_US = 0.5  # what costs less is not told apart
 MOST_PRUNED = 60  # ops that are tried to be left out, one by one
 MOST_EXCHANGED = 120  # lists that are tried with one change for two others
+EXCHANGED_NODES = 2000  # nodes that are run for it, of all lists together: fewer lists of a large network
 LONGEST_EXCHANGED = 6  # changes of a list that is tried so
 LITTLE_LEFT = 0.3  # of an op's noise: what an option may leave and still count as the cheaper one that is enough
 
@@ -181,7 +182,8 @@ class Search:
 
     def _exchanged(self, changes: tuple[TypeChange, ...], listed: Sequence[TypeChange]) -> tuple[TypeChange, ...]:
         """With one other change for two of them, as long as that is enough: a list that is minimal may not be short."""
-        left = MOST_EXCHANGED if 2 <= len(changes) <= LONGEST_EXCHANGED else 0
+        left = min(MOST_EXCHANGED, EXCHANGED_NODES // len(self.model.network.nodes))
+        left = left if 2 <= len(changes) <= LONGEST_EXCHANGED else 0
         for shorter in _exchanges(changes, listed):
             if left <= 0:
                 break

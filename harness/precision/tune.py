@@ -35,6 +35,7 @@ from harness.records import Board
 from harness.records.callbacks import ProgressCallback
 
 SEARCH_MODES = ("alone", "weights")
+PART = "_sensitivity.part.jsonl"  # of a measurement that goes on where it was stopped
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class ConfigProposal:
     tails: tuple[OutputTail, ...] = ()  # how its outputs leave with all ops in int8
     edits: tuple[MaskEdit, ...] = ()
     edited: EditedModel | None = None
+    why_not_edited: str = ""
     ran: BoardAnswer | None = None
 
     @property
@@ -105,30 +107,54 @@ def tune(
     """
     make_folder(folder)
     edits = edits_of(subject)
-    edited = None
+    chosen = _searched(subject, wanted, folder, step)
+    edited, why_not = None, "--allow-model-edits clips it"
     if edits and plan.allow_edits:
         step("clipping masks, and running both models", 0, -1)
         made = write_edited(subject, edits, folder / f"{subject.path.stem}_clipped_masks.onnx")
-        edited = made if made.is_same else None
+        other = _searched(made.subject, wanted, folder, step) if made.is_same else chosen
+        why_not = f"float outputs would change by {made.difference:.2g} of the largest value"
+        if made.is_same:
+            why_not = "" if _is_better(other, chosen, edits, wanted) else "as few ops are enough without clipping it"
+        if not why_not:
+            chosen, edited = other, made
+    own = edited.subject if edited else subject
     model_edits = tuple(edit.why for edit in edits) if edited else ()
-    proposal = _tuned(edited.subject if edited else subject, wanted, folder, step, model_edits)
+    proposal = _written_and_built(own, chosen, wanted, folder, model_edits, step)
     ran = None
     if plan.board is not None and proposal.verified is not None:
         built = proposal.verified.model
-        own = edited.subject if edited else subject
         ran = run_on(plan.board, built, own, wanted.figure, wanted.value, wanted.task, step)
-    return replace(proposal, edits=edits, edited=edited, ran=ran)
+    return replace(proposal, edits=edits, edited=edited, why_not_edited=why_not if edits else "", ran=ran)
 
 
-def _tuned(
-    subject: PreparedModel, wanted: Wanted, folder: Path, step: ProgressCallback, model_edits: tuple[str, ...]
-) -> ConfigProposal:
+def _is_better(edited: Tuned, plain: Tuned, edits: Sequence[MaskEdit], wanted: Wanted) -> bool:
+    """Whether a model with edits gets further, or as far with fewer ops changed, those that were edited included."""
+    if edited.is_reached and plain.is_reached:
+        ops = {edit.op for edit in edits} | {change.op for change in edited.chosen.changes}
+        return len(ops) < len(plain.chosen.changes)
+    loss = wanted.figure.loss
+    return edited.is_reached or (not plain.is_reached and loss(edited.chosen.value) < loss(plain.chosen.value))
+
+
+def _searched(subject: PreparedModel, wanted: Wanted, folder: Path, step: ProgressCallback) -> Tuned:
     vendor = room_of(subject.soc)
     mark = fingerprint(subject.path, subject.samples_folder, subject.soc.name, str(len(subject.feeds)))
-    kept = journal(folder / "sensitivity.part.jsonl", mark)
+    kept = journal(folder / f"{subject.path.stem}{PART}", mark)
     result = measure(subject, step, kept=kept, modes=SEARCH_MODES)
     model = ChangedModel(subject, vendor, wanted.task)
-    tuned = Search(model, wanted.figure, wanted.value, step).run(result)
+    return Search(model, wanted.figure, wanted.value, step).run(result)
+
+
+def _written_and_built(
+    subject: PreparedModel,
+    tuned: Tuned,
+    wanted: Wanted,
+    folder: Path,
+    model_edits: tuple[str, ...],
+    step: ProgressCallback,
+) -> ConfigProposal:
+    vendor = room_of(subject.soc)
     target = replace(target_of(subject), model_edits=model_edits)
     changes = [replace(one, why=f"{one.why} ({vendor.sources(subject.soc.march)})") for one in tuned.chosen.changes]
     config = vendor.write(target, changes)
@@ -238,6 +264,7 @@ def record(proposal: ConfigProposal) -> dict[str, object]:
         else {**asdict(verified), "model": str(verified.model), "refused": list(verified.refused)},
         "tails": [asdict(tail) for tail in proposal.tails],
         "edits": [asdict(edit) for edit in proposal.edits],
+        "why_not_edited": proposal.why_not_edited,
         "edited": None
         if proposal.edited is None
         else {"model": str(proposal.edited.subject.path), "difference": proposal.edited.difference},

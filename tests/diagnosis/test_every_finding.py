@@ -164,7 +164,7 @@ def converted(us: float, order: bool = True) -> Rules:
 
 CASES |= {
     "B-508": FindingCase(head("s8"), head("s32")),
-    "B-509": FindingCase(head("s32", "nash-p", READER), head("s32", "bayes-e", READER)),
+    "B-509": FindingCase(head("s32", "nash-p", READER), head("s8", "nash-p", READER)),
     "B-510": FindingCase(recurrent("s32", "s8"), recurrent("s32", "s8", "x_in")),
     "B-511": FindingCase(converted(2.1), converted(1.9)),
 }

@@ -100,6 +100,16 @@ def test_with_the_mask_clipped_a_third_of_the_ops_is_enough(tmp_path: Path) -> N
     assert [one for one in edited.findings if one.severity == "error"] == []
 
 
+def test_a_model_is_edited_only_where_that_leaves_fewer_ops_to_change(tmp_path: Path) -> None:
+    """On J6 int16 scores are offered: as many ops are enough with the mask as it is."""
+    path, samples = nets.masked_attention(tmp_path)
+    subject = prepare(path, soc_named("j6e"), samples, {})
+    proposal = tune(subject, Wanted(SQNR, 30.0, NO_TASK), tmp_path / "out", silent, TunePlan(allow_edits=True))
+    assert proposal.is_good and proposal.edited is None and proposal.changed <= proposal.nodes / 3
+    assert proposal.why_not_edited == "as few ops are enough without clipping it"
+    assert "# edited" not in proposal.files[0].read_text()
+
+
 @pytest.mark.slow
 def test_one_command_ends_in_a_run_on_the_emulated_board(tmp_path: Path) -> None:
     nets.masked_attention(tmp_path)

@@ -9,8 +9,10 @@ import pytest
 from harness.emulator.rooms import soc_named
 from harness.precision.output_tails import OutputTail, output_tails
 from harness.precision.prepared import prepare
+from harness.runs.folder import load_run
 from harness.toolchains.fed_back import fed_back
 from tests.precision import nets
+from tests.support.builds import harness
 
 
 def tails(folder: Path, soc: str) -> dict[str, OutputTail]:
@@ -31,6 +33,21 @@ def test_convolutions_leave_unrounded_and_others_do_not(tmp_path: Path, soc: str
     assert (state.readers, state.feeds) == (("box_head",), "state_in") and (boxes.readers, boxes.feeds) == ((), "")
     word = "one rescale" if high == "int32" else "vector unit"
     assert word in state.sentence and "state_in again" in state.sentence and "rescale" not in boxes.sentence
+
+
+@pytest.mark.slow
+def test_a_run_on_the_emulated_board_tells_it(tmp_path: Path) -> None:
+    nets.tailed(tmp_path)
+    argv = ("emulator", "build", "net.onnx", "--soc", "j6e", "--calibration", "cal")
+    harness(*argv, "-o", "own.hbm", cwd=tmp_path, check=True)
+    inputs = [f"--input={name}=cal/{name}/0.npy" for name in ("images", "state_in")]
+    reference = ("--reference", "own_quantized_model.onnx", "--mode", "debug")
+    run = harness("run", "own.hbm", "--board", "emu-j6e", *inputs, *reference, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    findings = load_run(tmp_path / "runs").findings
+    assert {one.rule for one in findings if one.rule.startswith("B-")} == {"B-509", "B-510"}
+    assert all(one.severity == "note" for one in findings)
+    assert "box_head" in next(one.evidence for one in findings if one.rule == "B-509")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from harness.emulator.rooms import socs
 from harness.precision.base import FLOAT, ConfigTarget, TypeChange, room_of
 from harness.precision.figures import CHANNEL, NO_TASK, SQNR, Figure
 from harness.precision.horizon.vendor import options, types
+from harness.precision.on_board import emulated_board
 from harness.precision.prepared import prepare
-from harness.precision.tune import Wanted, linted, tune
+from harness.precision.tune import TunePlan, Wanted, linted, tune
 from harness.runs.folder import load_run
 from tests.cli.answers import answer_of
 from tests.precision import nets
@@ -154,7 +155,11 @@ def test_motionbert_reaches_what_is_wanted_with_few_ops(shared_folder: Path, tmp
     model = build(shared_folder, "motionbert")
     given = DataOptions(model.folder / "motionbert_calibration", "x5", 1, (), "", None, "sqnr")
     prepared = given.prepared(model.onnx)
-    proposal = tune(prepared, Wanted(SQNR, 29.0, NO_TASK), tmp_path / "out", silent)
+    plan = TunePlan(board=emulated_board("", prepared))
+    proposal = tune(prepared, Wanted(SQNR, 29.0, NO_TASK), tmp_path / "out", silent, plan)
     assert proposal.tuned.is_reached and proposal.verified is not None and proposal.verified.is_reached
-    assert len(proposal.tuned.chosen.changes) <= len(prepared.network.nodes) / 3
+    assert 0 < proposal.changed <= proposal.nodes / 3
+    ran = proposal.ran
+    assert ran is not None and (ran.board, ran.verdict, ran.is_reached) == ("emu-x5", "consistent", True)
+    assert ran.value == pytest.approx(proposal.verified.value, abs=1e-3)
     assert [one for one in proposal.findings if one.severity == "error"] == []

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.common import complete_board, emit_json, json_option
 from harness.cli.precision.options import PATH, DataOptions, data_options
-from harness.errors import GOOD, MEASURED_BAD
+from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 
 if TYPE_CHECKING:
     from harness.precision.figures import Figure
@@ -25,7 +25,7 @@ Examples:
   harness tune model.onnx --calibration samples/ --soc x5 --figure task --task-metric top1 --truth right.csv --reach 0.9
   harness tune transformer.onnx --calibration samples/ --soc x5 --reach 30 --allow-model-edits
 
-Exit: 0 reached and confirmed by the emulated build and its run, 1 not reached.
+Exit: 0 reached and confirmed by the emulated build and its run, 1 not reached, 3 the board could not be run.
 """
 
 
@@ -57,7 +57,7 @@ def command(model: Path, reach: float, output: Path | None, as_json: bool, **giv
     from harness.files.safe import write_file
     from harness.precision.on_board import emulated_board
     from harness.precision.page import page
-    from harness.precision.tune import TunePlan, Wanted, record, to_json, tune
+    from harness.precision.tune import PART, TunePlan, Wanted, record, to_json, tune
 
     allow_edits, board_name, no_run = (given.pop(name) for name in ("allow_model_edits", "board_name", "no_run"))
     if no_run and board_name:
@@ -73,11 +73,14 @@ def command(model: Path, reach: float, output: Path | None, as_json: bool, **giv
     facts: dict[str, object] = {"model": model.name, "soc": options.soc, "figure": figure.name, "reach": reach}
     write_file(folder / "tune.json", to_json(proposal, facts).encode())
     write_file(folder / "tune.html", page(proposal.tuned, f"{model.name} on {options.soc}", figure, reach).encode())
-    (folder / "sensitivity.part.jsonl").unlink(missing_ok=True)
+    for part in folder.glob(f"*{PART}"):
+        part.unlink()
     if as_json:
         emit_json("tune", {**facts, **record(proposal)})
     else:
         _show(proposal, figure, reach, folder)
+    if proposal.ran is not None and proposal.ran.value is None:
+        sys.exit(COULD_NOT_MEASURE)
     sys.exit(GOOD if proposal.is_good else MEASURED_BAD)
 
 
@@ -114,7 +117,7 @@ def _show_edits(proposal: ConfigProposal) -> None:
         if proposal.edited is not None:
             click.echo(f"edited    {edit.why}")
         else:
-            click.echo(f"mask      {edit.why}; --allow-model-edits clips it")
+            click.echo(f"mask      {edit.why}; {proposal.why_not_edited}")
     if proposal.edited is not None:
         same = f"float outputs differ by {proposal.edited.difference:.2g} of the largest value"
         click.echo(f"wrote     {proposal.edited.subject.path}: {same}")

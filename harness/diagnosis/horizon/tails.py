@@ -7,7 +7,7 @@ which becomes a rescale, or is quantized by the vector unit. Removable nodes: hb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.diagnosis.horizon.alignment import MOST, march_of_run
 from harness.diagnosis.rules import Findings, RunView, finding
@@ -27,7 +27,7 @@ RULES = (
          "or int16", ARTICLE),
     Rule("B-509", "note", "an output is read on inside the network",
          "compare the latency with an output of its own: end the model there, or compute the copy apart",
-         "Nash with a reference: ops read a tensor that is an output and that a convolution or linear layer makes",
+         "Nash with a reference: ops read a tensor that is an output, unrounded, of a convolution or linear layer",
          ARTICLE),
     Rule("B-510", "note", "an output is an input again, and is converted on its way",
          "give both one type and one scale and remove the conversions: the bytes can then be handed on as they are",
@@ -57,7 +57,7 @@ def read_on(view: RunView) -> Findings:
     if march_of_run(view).startswith(FLOAT_MARCHES):
         how = "quantized for them by the vector unit; qat_bc._integer_conv = True keeps it a rescale"
     for output, maker, readers in _outputs(view):
-        if readers:
+        if readers and _dtype(view, output) not in ROUNDED:
             names = ", ".join(op.name for op in readers[:MOST])
             evidence = f"{output} of {maker.kind} {maker.name} is read by {names}: {how}"
             yield finding("B-509", evidence, subject=output)
@@ -72,11 +72,25 @@ def _outputs(view: RunView) -> list[tuple[str, Op, tuple[Op, ...]]]:
     pairs = []
     for name in (layer.name for layer in view.comparison.layers if layer.is_output):
         maker = makers.get(name)
-        while maker is not None and maker.kind in MOVES and maker.inputs and maker.inputs[0] in makers:
+        while maker is not None and _passes(maker, makers):
             maker = makers[maker.inputs[0]]
         if maker is not None and maker.kind in LINEAR:
-            pairs.append((name, maker, tuple(op for op in graph.ops if name in op.inputs)))
+            pairs.append((name, maker, _readers(graph.ops, name)))
     return pairs
+
+
+def _readers(ops: Sequence[Op], tensor: str) -> tuple[Op, ...]:
+    """Ops that read a tensor, through a quantizer of its own too."""
+    direct = [op for op in ops if tensor in op.inputs]
+    quantized = [name for op in direct if op.kind == "QuantizeLinear" for name in op.outputs]
+    behind = [op for op in ops if any(name in op.inputs for name in quantized)]
+    return tuple(op for op in (*direct, *behind) if op.kind != "QuantizeLinear")
+
+
+def _passes(op: Op, makers: Mapping[str, Op]) -> bool:
+    """Whether an op only moves what one before it made, or adds the bias of a product to it."""
+    before = makers.get(op.inputs[0]) if len(op.inputs) == 1 else None
+    return before is not None and (op.kind in MOVES or (op.kind == "Add" and before.kind == "MatMul"))
 
 
 def _dtype(view: RunView, output: str) -> str:
@@ -94,7 +108,8 @@ def state(view: RunView) -> Findings:
     if info is None or view.run.board.platform not in ("hbdnn", "ucp"):
         return
     inputs, outputs = ({spec.name: spec for spec in specs} for specs in (info.inputs, info.outputs))
-    for output, fed in fed_back(*([(one.name, one.shape) for one in side.values()] for side in (outputs, inputs))):
+    named = ([(one.name, tuple(sorted(one.shape))) for one in side.values()] for side in (outputs, inputs))
+    for output, fed in fed_back(*named):  # sizes in any order: a board may keep channels last
         if not _is_one_integer(outputs[output], inputs[fed]):
             evidence = f"{output} leaves as {_words(outputs[output])} and comes back as {fed}, {_words(inputs[fed])}"
             yield finding("B-510", evidence, subject=output)
