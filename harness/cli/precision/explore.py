@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 
 from harness.cli.common import emit_json, json_option, note
 from harness.cli.precision.options import PATH, DataOptions, data_options
+from harness.errors import GOOD, MEASURED_BAD
 
 if TYPE_CHECKING:
     from harness.precision.explore.explore import Explored, Exported
@@ -24,6 +26,9 @@ Examples:
   harness explore model.onnx --soc x5 --calibration samples/ --only int8 --only int16 --only kl
   harness explore pose.onnx --soc x5 --calibration windows/ --stride 1 --samples 20
   harness explore model.onnx --soc j6e --calibration samples/ --export int16-worst-quarter
+
+
+Exit: 0 measured, 1 lint refuses the config that was exported.
 """
 
 
@@ -77,8 +82,10 @@ def command(model: Path, only: tuple[str, ...], export_name: str, as_json: bool,
     write_file(folder / "explore.html", page(explored, title, figure, about).encode())
     if as_json:
         emit_json("explore", {**answer, "page": str(folder / "explore.html")})
-        return
-    _show(explored, figure, folder, exported)
+    else:
+        _show(explored, figure, folder, exported)
+    refused = exported is not None and any(one.severity == "error" for one in exported.findings)
+    sys.exit(MEASURED_BAD if refused else GOOD)
 
 
 def _sequence(prepared: PreparedModel, stride: int) -> SequencePlan:

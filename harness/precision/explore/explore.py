@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.emulator.thresholds.calibrate import needs_histograms
 from harness.emulator.thresholds.statistics import collect
 from harness.files.safe import make_folder, write_file
 from harness.lint.findings import LintFinding
@@ -95,7 +96,8 @@ def _measured(
     kept: KeptRows,
     step: ProgressCallback,
 ) -> list[ExploredRow | None]:
-    statistics = collect(subject.model, subject.calibration, step=step)
+    cut = any(needs_histograms(one.calibrating) for one in wanted)
+    statistics = collect(subject.model, subject.calibration, histograms=cut, step=step)
     explorer = Explorer(subject, room_of(subject.soc), statistics, request.task, request.sequence)
     rows: list[ExploredRow | None] = []
     for number, configuration in enumerate(wanted):
