@@ -11,7 +11,8 @@ from harness.regressions.accepting import with_accepted
 from harness.regressions.series import NightLevel, NightPoint, baseline, level_of, valid_points
 
 SIGMAS = 3.0  # of the nights, that a suspicious one is beyond
-_SURE_IN = {1: 1.645, 3: 0.337}  # sigmas by which one of so many nights is above with a chance of 95 %
+# Sigmas of the nights by which one of so many is above with a chance of 95 %. Measured: level and spread are estimates.
+_SURE_IN = {1: 2.2, 3: 0.6}
 
 
 @dataclass(frozen=True)
