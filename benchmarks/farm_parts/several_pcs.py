@@ -12,7 +12,7 @@ submitting one in this PC's cores; nothing of them is a measurement of a board.
 - overlaps: two jobs at once on one board; lost: pairs without a good verdict. Both must be 0.
 - submit_cpu_s, scheduler_cpu_s, workers_cpu_s: CPU seconds.
 
-    python -m benchmarks.farm_parts.several_pcs [--json] [--boards 1000] [--pcs 20] [--cases 3] [--tool-s 80]
+    python -m benchmarks.farm_parts.several_pcs [--json] [--boards 1000] [--pcs 20] [--cases 2] [--tool-s 150]
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--boards", type=int, default=1000)
     parser.add_argument("--pcs", type=int, default=20)
-    parser.add_argument("--cases", type=int, default=3)
-    parser.add_argument("--tool-s", type=float, default=80.0, help="how long the played tool takes for one case")
+    parser.add_argument("--cases", type=int, default=2)
+    parser.add_argument("--tool-s", type=float, default=150.0, help="how long the played tool takes for one case")
     parser.add_argument("--sqlite", action="store_true", help="a file in place of a PostgreSQL server")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-farm-") as name, ExitStack() as stack:

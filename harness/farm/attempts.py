@@ -12,6 +12,7 @@ from harness.history.farm_jobs import ENDED, LOST, MEASURED, FarmJobs, JobPlace,
 from harness.records.callbacks import LogCallback
 
 LOOK_S = 0.5
+LOOK_SHARE = 20  # a look takes no more than one part in so many of the time, however large the night
 UNBEGUN, REFUSED = "unbegun", "refused"  # states of an attempt, beside those of its row
 _ORDER = ("", "running", MEASURED, ENDED, LOST, REFUSED, UNBEGUN)
 LOOKS_WITHOUT_ROW = 2  # after Dask gave a job up, before it is taken for not begun
@@ -75,7 +76,9 @@ class Watcher:
             self._open.pop(attempt.place, None)
 
     def _watch(self) -> None:
-        while not self._over.wait(LOOK_S):
+        took_s = 0.0
+        while not self._over.wait(max(LOOK_S, LOOK_SHARE * took_s)):
+            began = time.monotonic()
             try:
                 rows, beats = self._jobs.rows(self._night), self._jobs.beats()
             except HostError:
@@ -89,6 +92,7 @@ class Watcher:
             by_place = {(row.run_key, row.attempt): row for row in rows}
             for one in waiting:
                 self._look(one, by_place.get(one.place), now)
+            took_s = time.monotonic() - began
 
     def _heard(self, beats: Mapping[str, int], now: float) -> None:
         for worker, count in beats.items():
@@ -101,7 +105,7 @@ class Watcher:
             if one.looks > LOOKS_WITHOUT_ROW:
                 one.rise(UNBEGUN)
             return
-        one.worker = row.worker
+        one.worker, one.has_failed = row.worker, row.failed or one.has_failed
         one.rise(row.state)
         heard_at = self._beats.get(row.worker, (0, 0.0))[1]
         silent_s = now - max(heard_at, self._silent_since)

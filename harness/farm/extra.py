@@ -45,8 +45,9 @@ def settle(lost_after_s: float = LOST_AFTER_S, no_worker_s: float = NO_WORKER_S)
             "distributed.worker.http.routes": [],
         }
     )
-    for logger in ("distributed", "asyncio", "tornado"):
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # what a user has to know harness says in its own words
+        if name.partition(".")[0] in ("distributed", "asyncio", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def security(certificates: Certificates | None) -> Any:

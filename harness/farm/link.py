@@ -208,7 +208,10 @@ def _hearer(attempt: Attempt) -> Callable[[Any], None]:
 
     def hear(future: Any) -> None:
         if future.status == "finished":
-            answer = future.result()
+            try:
+                answer = future.result()
+            except Exception:  # nobody waits for it any more: the database was quicker
+                return
             attempt.has_failed = bool(answer.get("failed"))
             attempt.why = str(answer.get("why", ""))
             if answer["state"] in (MEASURED, REFUSED):  # what has ended counts when the database has it

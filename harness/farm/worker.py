@@ -151,7 +151,7 @@ class FarmWorker:
         if isinstance(result, Cell):
             return self._ended(job, result)
         failed = result.has_failed
-        self._outbox.put(partial(self.jobs.measured, job.place, self.facts.name))
+        self._outbox.put(partial(self.jobs.measured, job.place, self.facts.name, failed))
         self._judges.take(partial(self._judge, job, runner, result))
         return {"state": MEASURED, "failed": failed}
 

@@ -28,6 +28,7 @@ class JobRow:
     board: str
     worker: str
     state: str
+    failed: bool = False  # a tool did
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class FarmJobs:
 
         claim = secrets.token_hex(16)
         row = {"night": night, "run_key": place[0], "attempt": place[1], "board": board, "worker": worker}
-        row |= {"claim": claim, "state": RUNNING, "stop": False, "result": ""}
+        row |= {"claim": claim, "state": RUNNING, "stop": False, "failed": False, "result": ""}
         try:
             self.database.run(lambda connection: connection.execute(insert(JOBS).values(row)))
             return True
@@ -63,9 +64,9 @@ class FarmJobs:
             chosen = select(JOBS.c.claim).where(_at(place))
             return bool(self.database.run(lambda connection: connection.execute(chosen).scalar()) == claim)
 
-    def measured(self, place: JobPlace, worker: str) -> bool:
+    def measured(self, place: JobPlace, worker: str, failed: bool) -> bool:
         """The board is free again, and what it gave is being judged; False where the attempt was given up."""
-        return self._changed(place, worker, {"state": MEASURED}, (RUNNING,))
+        return self._changed(place, worker, {"state": MEASURED, "failed": failed}, (RUNNING,))
 
     def ended(self, place: JobPlace, worker: str, result: JobResult) -> bool:
         """Keep what came of an attempt; False where it was given up meanwhile: another attempt counts then."""
@@ -107,7 +108,7 @@ class FarmJobs:
         from harness.history.farm_tables import JOBS
 
         wanted = JOBS.c.night == night if night else JOBS.c.state.in_((RUNNING, MEASURED))
-        columns = (JOBS.c.run_key, JOBS.c.attempt, JOBS.c.board, JOBS.c.worker, JOBS.c.state)
+        columns = (JOBS.c.run_key, JOBS.c.attempt, JOBS.c.board, JOBS.c.worker, JOBS.c.state, JOBS.c.failed)
         chosen = select(*columns).where(wanted).order_by(JOBS.c.id)
         return [JobRow(*row) for row in self.database.run(lambda connection: connection.execute(chosen).all(), 0.0)]
 

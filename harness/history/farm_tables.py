@@ -36,6 +36,7 @@ JOBS = Table(
     Column("claim", String(40), nullable=False),
     Column("state", String(20), nullable=False),
     Column("stop", Boolean, nullable=False),
+    Column("failed", Boolean, nullable=False),  # a tool did: the board is in doubt until the run is judged
     Column("result", Text, nullable=False),
     Column("archive", LargeBinary),
     UniqueConstraint("run_key", "attempt", name="harness_farm_jobs_once"),
