@@ -35,7 +35,7 @@ from tests.farm.kit import free_port
 from tests.history.postgres import programs, served
 
 LEAST_BUSY = 0.95
-WAIT_S = 180.0
+WAIT_S = 600.0
 
 
 def main() -> None:
@@ -109,8 +109,7 @@ class SimulatedFarm:
 
     def _lab(self) -> None:
         """hosts.yaml, suite.yaml, and boards that were well on the night before."""
-        entry = "{platform: hbdnn, soc: x5, transport: local, emulated: true, tags: [farm]}"
-        (self.folder / "hosts.yaml").write_text("boards:\n" + "".join(f"  {name}: {entry}\n" for name in self.names))
+        self._hosts("hosts.yaml", self.names)
         one = "{model: net.bin, inputs: [x.bin], reference: reference, modes: [release, profile], "
         one += "latency: {blocks: 1, max_drift_percent: 1000}, limits: {budget_s: 20000}}"
         cases = "".join(f"  case{place}: {one}\n" for place in range(self.cases))
@@ -120,8 +119,13 @@ class SimulatedFarm:
         for name in self.names:
             (health / f"{name}.json").write_text('{"word": "good", "reason": ""}')
 
+    def _hosts(self, name: str, boards: list[str]) -> None:
+        entry = "{platform: hbdnn, soc: x5, transport: local, emulated: true, tags: [farm]}"
+        (self.folder / name).write_text("boards:\n" + "".join(f"  {board}: {entry}\n" for board in boards))
+
     def _worker(self, place: int, recorded: Path) -> subprocess.Popen[bytes]:
         own = self.names[place :: self.pcs]
+        self._hosts(f"pc{place}.yaml", own)
         words = [
             str(recorded),
             str(self.tool_s),
@@ -132,7 +136,15 @@ class SimulatedFarm:
             "--name",
             f"pc{place}",
         ]
-        return self._start(f"pc{place}", "benchmarks.farm_parts.played_worker", *words, "--runs", f"pcs/{place}")
+        return self._start(
+            f"pc{place}",
+            "benchmarks.farm_parts.played_worker",
+            *words,
+            "--runs",
+            f"pcs/{place}",
+            "--hosts",
+            f"pc{place}.yaml",
+        )
 
     def _start(self, name: str, *module: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("w") as log, (self.folder / f"{name}.out").open("w") as out:

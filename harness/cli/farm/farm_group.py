@@ -116,7 +116,7 @@ def worker(
       harness farm worker x5-01 x5-02 --scheduler tls://farm-pc:8786 --history postgresql+psycopg://farm@db/harness
       harness farm worker emu-x5 --scheduler tcp://127.0.0.1:8786
     """
-    from harness.boards.inventory import find_board
+    from harness.boards.inventory import find_board, load_inventory
     from harness.farm.extra import settle
     from harness.farm.service import ServiceAccess, run_worker
     from harness.farm.worker import FarmWorker
@@ -127,7 +127,8 @@ def worker(
     address, certificates = reached(scheduler, **more)
     _refuse_open_listener(listen, address, more["insecure"])
     settle(lost_after_s)
-    known = {board: find_board(board, hosts) for board in dict.fromkeys(boards)}
+    inventory = load_inventory(hosts)
+    known = {board: inventory.get(board) or find_board(board, hosts) for board in dict.fromkeys(boards)}
     database = FarmDatabase(url_of(Path("nights"), url), 300.0, note)
     own = FarmWorker(known, database, runs, note, name)
     if as_json:
