@@ -20,7 +20,7 @@ from harness.history import farm_files
 from harness.history.farm_database import FarmDatabase
 from harness.history.farm_jobs import FarmJobs
 from harness.nightly.control import NightControl
-from harness.nightly.judges import Judges
+from harness.nightly.judges import MOST_WAITING, Judges
 from harness.nightly.night import NightPlan, RunnerMaker, run_night
 from harness.records.callbacks import LogCallback, ProgressCallback
 from harness.records.nights import Night
@@ -57,7 +57,8 @@ def submit_night(
         link.start()
         _look_at_workers(workers_of(link.client()), list(plan.pairing.boards), farm_id, log)
         files = FilesOfNight(database, night.id)
-        judges = Judges(min(MOST_JUDGES, len(plan.pairing.boards) or 1))
+        pairs = len(plan.pairing.pairs)  # what waits for its worker's verdict takes no memory: no board waits for it
+        judges = Judges(min(MOST_JUDGES, len(plan.pairing.boards) or 1), max(MOST_WAITING, pairs))
         maker = _maker(link, files, farm_id, judges)
         night = run_night(plan, folder, night, control, tell, log, maker)
         if night.state == "complete":
