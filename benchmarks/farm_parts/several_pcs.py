@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--boards", type=int, default=1000)
     parser.add_argument("--pcs", type=int, default=20)
     parser.add_argument("--cases", type=int, default=2)
-    parser.add_argument("--tool-s", type=float, default=150.0, help="how long the played tool takes for one case")
+    parser.add_argument("--tool-s", type=float, default=150.0, help="what a played tool takes, 20 % around it")
     parser.add_argument("--sqlite", action="store_true", help="a file in place of a PostgreSQL server")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-farm-") as name, ExitStack() as stack:

@@ -12,7 +12,8 @@ from harness.history.farm_jobs import ENDED, LOST, MEASURED, FarmJobs, JobPlace,
 from harness.records.callbacks import LogCallback
 
 LOOK_S = 0.5
-LOOK_SHARE = 20  # a look takes no more than one part in so many of the time, however large the night
+LOOK_SHARE = 20  # looking takes no more than one part in so many of this process's time, however large the night is
+LONGEST_LOOK_S = 3.0  # between two looks
 UNBEGUN, REFUSED = "unbegun", "refused"  # states of an attempt, beside those of its row
 _ORDER = ("", "running", MEASURED, ENDED, LOST, REFUSED, UNBEGUN)
 LOOKS_WITHOUT_ROW = 2  # after Dask gave a job up, before it is taken for not begun
@@ -77,8 +78,8 @@ class Watcher:
 
     def _watch(self) -> None:
         took_s = 0.0
-        while not self._over.wait(max(LOOK_S, LOOK_SHARE * took_s)):
-            began = time.monotonic()
+        while not self._over.wait(min(LONGEST_LOOK_S, max(LOOK_S, LOOK_SHARE * took_s))):
+            began = time.thread_time()
             try:
                 rows, beats = self._jobs.rows(self._night), self._jobs.beats()
             except HostError:
@@ -92,7 +93,7 @@ class Watcher:
             by_place = {(row.run_key, row.attempt): row for row in rows}
             for one in waiting:
                 self._look(one, by_place.get(one.place), now)
-            took_s = time.monotonic() - began
+            took_s = time.thread_time() - began
 
     def _heard(self, beats: Mapping[str, int], now: float) -> None:
         for worker, count in beats.items():
