@@ -76,7 +76,7 @@ class Farm:
         return path.read_text() if path.exists() else ""
 
     def wait_for(self, name: str, text: str, count: int = 1) -> None:
-        ends_at = time.monotonic() + 60
+        ends_at = time.monotonic() + 120
         while self.log(name).count(text) < count:
             assert time.monotonic() < ends_at, f"{name} never wrote {text!r}: {self.log(name)}"
             time.sleep(0.1)
