@@ -95,6 +95,7 @@ PRECISION: dict[str, object] = {
         "missing": MapOf(str),
         "configurations": [EXPLORED],
         "exported": one_of(EXPORTED, None),
+        "tails": [OutputTail],
         "page": str,
     },
     "calibration": {

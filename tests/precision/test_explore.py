@@ -120,6 +120,7 @@ def test_the_command_writes_a_table_a_page_and_the_config_that_was_chosen(tmp_pa
     values = [row["value"] for row in answer["configurations"]]
     assert values == sorted(values, reverse=True)
     assert "equalisation" in answer["missing"]
+    assert [(tail["output"], tail["leaves_as"]) for tail in answer["tails"]] == [("output0", "int8")]
     page = Path(tmp_path, answer["page"]).read_text()
     assert "Emulated" in page and page.count("<circle") >= 3 and "<script" not in page
     assert json.loads((tmp_path / "net_explored" / "explore.json").read_text())["soc"] == "x5"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from harness.precision.explore.explore import Explored, Exported
     from harness.precision.explore.measured import ExploredRow
     from harness.precision.figures import Figure
+    from harness.precision.output_tails import OutputTail
     from harness.precision.prepared import PreparedModel
     from harness.records import SequencePlan
 
@@ -56,6 +59,7 @@ def command(model: Path, only: tuple[str, ...], export_name: str, as_json: bool,
     from harness.files.safe import write_file
     from harness.precision.explore.explore import ExploreRequest, explore, record
     from harness.precision.explore.page import page
+    from harness.precision.output_tails import output_tails
 
     stride, output = given.pop("stride"), given.pop("output")
     options = DataOptions(**given)
@@ -75,7 +79,8 @@ def command(model: Path, only: tuple[str, ...], export_name: str, as_json: bool,
         "samples": len(prepared.feeds),
         "calibration_samples": len(prepared.calibration),
     }
-    answer = {**facts, **record(explored, figure, exported)}
+    tails = output_tails(prepared)
+    answer = {**facts, **record(explored, figure, exported), "tails": [asdict(tail) for tail in tails]}
     write_file(folder / "explore.json", (json.dumps(answer, indent=1) + "\n").encode())
     title = f"{model.name} on {options.soc}"
     about = {"samples": len(prepared.feeds), "calibration samples": len(prepared.calibration)}
@@ -83,7 +88,7 @@ def command(model: Path, only: tuple[str, ...], export_name: str, as_json: bool,
     if as_json:
         emit_json("explore", {**answer, "page": str(folder / "explore.html")})
     else:
-        _show(explored, figure, folder, exported)
+        _show(explored, figure, folder, exported, tails)
     refused = exported is not None and any(one.severity == "error" for one in exported.findings)
     sys.exit(MEASURED_BAD if refused else GOOD)
 
@@ -108,7 +113,9 @@ def _exported(prepared: PreparedModel, explored: Explored, name: str, folder: Pa
 # --------------------------------------------------------------------------- shown
 
 
-def _show(explored: Explored, figure: Figure, folder: Path, exported: Exported | None) -> None:
+def _show(
+    explored: Explored, figure: Figure, folder: Path, exported: Exported | None, tails: Sequence[OutputTail]
+) -> None:
     from harness.cli.tables import table
 
     if explored.known:
@@ -125,6 +132,8 @@ def _show(explored: Explored, figure: Figure, folder: Path, exported: Exported |
     )
     for name, why in sorted(explored.offer.missing.items()):
         click.echo(f"not offered: {name}: {why}")
+    for tail in tails:
+        click.echo(f"output    {tail.sentence}")
     click.echo(f"picture   {folder / 'explore.html'}")
     if exported is None:
         return
