@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
 
 from harness.emulator.rooms import room_of_soc
 from harness.emulator.thresholds.settings import (
@@ -183,8 +182,11 @@ class ConfigurationPlan:
 
 def _with(word: str) -> CalibrationSettings:
     """The largest values as ranges, and one switch on."""
-    switches: dict[str, Any] = {word: True}
-    return replace(PLAIN_CALIBRATION, **switches)
+    return CalibrationSettings(
+        per_channel=word == "per_channel",
+        asymmetric=word == "asymmetric",
+        bias_correction=word == "bias_correction",
+    )
 
 
 def _calibrated(name: str, what: str, settings: CalibrationSettings) -> Configuration:
