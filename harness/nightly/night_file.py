@@ -26,6 +26,7 @@ from harness.runs.folder import write_atomically
 
 FILE, LOG, RESUME = "night.json", "night.log", "resume.json"
 SAVE_EVERY_S = 1.0  # what a killed night lost in between stands in its run folders
+SAVE_SHARE = 20  # of a night of thousands of pairs seldomer: no more than one part in so many of the time is written
 MOST_NIGHTS = 60  # that are looked through for a history
 
 
@@ -34,16 +35,16 @@ class NightFile:
 
     def __init__(self, folder: Path, night: Night, heard: LogCallback) -> None:
         self.folder, self.night, self._heard = folder, night, heard
-        self._lock, self._saved_at = threading.Lock(), 0.0
+        self._lock, self._saved_at, self._pause_s = threading.Lock(), 0.0, SAVE_EVERY_S
         self._places = {(cell.case, cell.board): place for place, cell in enumerate(night.cells)}
         self._cells = list(night.cells)
         self.problem = ""  # why night.json could not be written, the first time
 
     def put(self, cell: Cell) -> None:
-        """Take a cell that began or ended; night.json is written at most once a second."""
+        """Take a cell that began or ended; night.json is written at most once a second, of a large night seldomer."""
         with self._lock:
             self._cells[self._places[cell.case, cell.board]] = cell
-            if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+            if time.monotonic() - self._saved_at > self._pause_s:
                 self._save()
 
     def cells(self) -> list[Cell]:
@@ -72,10 +73,11 @@ class NightFile:
             self.problem = self.problem or safe.words_of(error)
 
     def _write(self) -> None:
-        self._saved_at = time.monotonic()
+        self._saved_at, began = time.monotonic(), time.thread_time()
         self.night = replace(self.night, cells=tuple(self._cells))
         text = json.dumps(to_json(self.night), indent=1, ensure_ascii=False, allow_nan=False)
         write_atomically(self.folder / FILE, text + "\n")
+        self._pause_s = max(SAVE_EVERY_S, SAVE_SHARE * (time.thread_time() - began))
 
 
 def new_folder(root: Path, suite: str) -> Path:
