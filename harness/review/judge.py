@@ -337,7 +337,7 @@ def _settings(reader: RunReader, expected: CaseReference, mode: str, tell: Progr
         policy=load_policy(case.policy, case.min_coverage),
         mapping=Path(case.mapping) if case.mapping else None,
         model=Path(case.graph) if case.graph else None,
-        board_model=Path(case.model) if reader.platform.runs_onnxruntime and case.model.endswith(".onnx") else None,
+        board_model=Path(case.model) if reader.platform.runs_onnxruntime and case.model.suffix == ".onnx" else None,
         hypotheses=case.hypotheses,
         floats=expected.floats,
         platform=reader.platform.name,
