@@ -30,6 +30,7 @@ from harness.regressions.series import (
 LEAST_CHANGE_US = 20.0  # of what is measured: timers of boards are no better
 LASTING = 3  # nights that a change without a new model has to last; more on a board with odd nights
 MOST_LASTING = 6
+ONE_ASIDE = 5  # nights of which one may lie apart from the others
 LASTING_SIGMAS = 5.0
 FRESH = 7  # nights in which a change point is news
 ODD_SIGMAS = 4.0
@@ -123,8 +124,13 @@ def _level_nights(own: Sequence[NightPoint]) -> list[NightPoint]:
 
 
 def _apart(values: Sequence[float]) -> float:
-    """How far the nights are apart, as a share; the farthest one aside where there are enough."""
+    """How far the nights are apart, as a share; the farthest one aside where there are enough of them.
+
+    Odd nights in a row are odd by chance, each by another share; a board that has changed is at one level.
+    """
     ordered = sorted(values)
+    if len(ordered) < ONE_ASIDE:
+        return ordered[-1] / ordered[0] - 1
     return min(ordered[-2] / ordered[0], ordered[-1] / ordered[1]) - 1
 
 
