@@ -73,6 +73,7 @@ def printed_by(folder: Path, *words: str | Path) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_commands_without_a_board_answer_as_their_schemas_say(tmp_path: Path) -> None:
     def answer(words: list[Any], name: str) -> dict[str, Any]:
         return answer_of(printed_by(tmp_path, *words), name)

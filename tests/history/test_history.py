@@ -278,7 +278,7 @@ def test_the_tab_key_offers_what_the_history_holds(tmp_path: Path, monkeypatch: 
         return [item.value for item in completion.get_completions(given, incomplete)]
 
     assert offered("history yo") == ["yolo"]
-    assert offered("history re") == ["resnet", "rebuild", "replay"]
+    assert offered("history re") == ["resnet", "rebuild", "replay", "revoke"]
     assert offered("history show re") == ["resnet"]
     assert offered("history yolo --board x5") == ["x5-01"]
     assert offered("bisect r") == ["resnet"]
