@@ -7,9 +7,9 @@
   comparison can do at the same precision (float64): subtract, four dot products, largest absolute value.
 - vs_memcmp: equal pairs against memcmp() of the C library.
 - peak_mb: most resident memory (VmHWM, Python and numpy included) of a process that compares 8 GB of dumps.
-- cpu_vs_polygraphy, peak_mb_folders, all_differ_vs_clean: whole commands (benchmarks/folders.py), on 1 GB a side.
+- cpu_vs_polygraphy, peak_mb_folders, all_differ_vs_clean: whole commands (benchmarks/parts/folders.py), on 1 GB a side.
 
-Polygraphy is installed into an environment of its own in the user's cache (benchmarks/peers.py).
+Polygraphy is installed into an environment of its own in the user's cache (benchmarks/parts/peers.py).
 
 Every pair of figures is taken in turns, best of several. harness uses one thread per core (at most four); the
 figures of one thread are shown too. numpy's BLAS is held to one thread, or its threads would get in the way of ours.
@@ -38,8 +38,8 @@ import numpy.typing as npt
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.folders import against_peer, all_differ
-from benchmarks.peers import NoPeer, add_to_path, polygraphy
+from benchmarks.parts.folders import against_peer, all_differ
+from benchmarks.parts.peers import NoPeer, add_to_path, polygraphy
 from harness.consistency.metrics import blocks
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.reading.tensor_files import open_tensor, to_layout

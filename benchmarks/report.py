@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers
+from benchmarks.parts import peers
 from harness.records import Graph, Layer, Op, OpTime, Profile, Run
 from harness.report.page import render
 from harness.report.tables.run import tables

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.networks import models as networks
-from benchmarks.no_vnni import no_vnni_report
+from benchmarks.parts.no_vnni import no_vnni_report
 from benchmarks.truth_parts.planting import CLEAN, FAULTS, effect, plant, plantable
 from harness.assets import asset
 from harness.consistency.compare import CompareSettings, compare

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.networks import models as networks
-from benchmarks.no_vnni import make_reference, plain_python
+from benchmarks.parts.no_vnni import make_reference, plain_python
 from benchmarks.second_architecture import NetworkUnderTest, RunnerProcess, _before_and_after, board
 from benchmarks.truth_parts.planting import effect, plant, plantable
 from harness.consistency.checks.reference_check import SUMS, check, unstable_ops

@@ -48,7 +48,7 @@ def plain_python(folder: Path) -> list[str] | None:
 
 def make_reference(python: list[str], model: Path, data: Path, out: Path, level: str) -> None:
     """`harness reference`, by another Python."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     paths = [str(root), *(p for p in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")} if p)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     argv = [*python, "-c", MAKE, str(model), str(data), str(out), level]

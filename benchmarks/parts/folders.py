@@ -23,7 +23,7 @@ import numpy as np
 import onnx
 
 from benchmarks.networks.models import mobilenet
-from benchmarks.peers import NoPeer, polygraphy, python_of
+from benchmarks.parts.peers import NoPeer, polygraphy, python_of
 
 TENSORS = 50
 CHANNELS = 64
