@@ -180,6 +180,7 @@ class _PairItem(pytest.Item):
         super().__init__(**more)
         self._pair = pair
         self._cell: Any = None
+        self.fixturenames: tuple[str, ...] = ()  # plugins of others (labgrid's) ask every item for it
 
     def setup(self) -> None:
         """Measure. Errors: those that pytest shows as an error or a skip."""
