@@ -76,7 +76,7 @@ def _near_groups(feeds: Sequence[Feed]) -> list[list[int]]:
 
 
 def _thinned(feed: Feed) -> Array:
-    whole = np.concatenate([np.asarray(value, np.float64).ravel() for _, value in sorted(feed.items())])
+    whole: Array = np.concatenate([np.asarray(value, np.float64).ravel() for _, value in sorted(feed.items())])
     return whole[:: max(1, len(whole) // MOST_ELEMENTS)]
 
 
