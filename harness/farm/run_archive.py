@@ -11,24 +11,34 @@ from harness.files.archives import unpack_archive, write_archive
 from harness.runs.resume import FILE as RESUME_FILE
 
 NAMES = (".json", ".html", ".txt", ".log", ".csv", ".md", ".svg", ".yaml")
+LEFT = "left_on_the_worker.txt"
 LARGEST_FILE_BYTES = 64 * 2**20
 MOST_BYTES = 256 * 2**20
 
 
 def packed(folder: Path) -> bytes:
-    """The small files of a run folder as an archive; b"" where there is none. Errors: OSError."""
-    files, total = {}, 0
+    """The small files of a run folder as an archive; b"" where there is none. Errors: OSError.
+
+    What is too large to travel is named in LEFT, which travels instead.
+    """
+    files: dict[str, Path] = {}
+    total, left = 0, []
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if path.is_symlink() or not path.is_file() or path.suffix not in NAMES or path.name == RESUME_FILE:
             continue
-        size_bytes = path.stat().st_size
+        size_bytes, name = path.stat().st_size, path.relative_to(folder).as_posix()
         if size_bytes <= LARGEST_FILE_BYTES and total + size_bytes <= MOST_BYTES:
-            files[path.relative_to(folder).as_posix()] = path
+            files[name] = path
             total += size_bytes
-    if not files:
+        else:
+            left.append(f"{name}: {size_bytes} bytes")
+    if not files and not left:
         return b""
-    with tempfile.TemporaryDirectory(prefix="harness-farm-") as name:
-        archive = Path(name) / "run.zip"
+    with tempfile.TemporaryDirectory(prefix="harness-farm-") as scratch:
+        if left:
+            files[LEFT] = Path(scratch) / LEFT
+            safe.write_file(files[LEFT], "\n".join(("too large, and still on the worker's PC:", *left, "")).encode())
+        archive = Path(scratch) / "run.zip"
         write_archive(archive, files)
         return archive.read_bytes()
 

@@ -99,12 +99,14 @@ def test_a_healthy_board_of_half_precision_is_consistent_and_its_precision_named
     assert sum(precision.words in note for note in comparison.notes) == 1
 
 
+@pytest.mark.parametrize("is_typed", [False, True])
 @pytest.mark.parametrize("precision", [F16, BF16], ids=lambda p: p.name)
 def test_one_wrong_op_of_such_a_board_is_the_only_origin(
-    reference: Reference, precision: Precision, tmp_path: Path
+    reference: Reference, precision: Precision, is_typed: bool, tmp_path: Path
 ) -> None:
     by, wrong = partial(rounded, precision=precision), some_weighted_op(reference)
-    comparison = judged(reference, played(reference, by, by, wrong), tmp_path)
+    typed = precision.name if is_typed else ""
+    comparison = judged(reference, played(reference, by, by, wrong), tmp_path, typed)
     assert [origin.op for origin in comparison.origins] == [wrong] and comparison.policy == precision.name
 
 

@@ -10,26 +10,16 @@ import pytest
 
 from harness.errors import HostError, InputError
 from harness.farm.case_files import moved, moved_case
-from harness.farm.run_archive import packed, unpacked
+from harness.farm.run_archive import LARGEST_FILE_BYTES, LEFT, packed, unpacked
 from harness.files.digests import md5_of_file
 from harness.history import farm_files
 from harness.history.farm_database import FarmDatabase
 from harness.history.farm_jobs import ENDED, LOST, MEASURED, RUNNING, FarmJobs, JobResult
 from harness.history.farm_tables import FARM_TABLES
 from harness.records import Case, FileIdentity
-from tests.history.postgres import served
 
 PLACE = ("lab/1/case/b1", 1)
 RESULT = JobResult('{"word": "pass"}', b"archive")
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def server(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield ""
-        return
-    with served() as url:
-        yield url
 
 
 @pytest.fixture
@@ -127,6 +117,18 @@ def test_a_case_keeps_what_lies_beside_what_on_another_pc(tmp_path: Path) -> Non
     assert moved_to.model_name == "/data", "a word that is no file of the case stays"
     with pytest.raises(HostError):
         moved("relative", tmp_path)
+
+
+def test_a_log_too_large_to_travel_is_named_where_the_run_comes_home(tmp_path: Path) -> None:
+    run, night = tmp_path / "run", tmp_path / "night"
+    (run / "debug").mkdir(parents=True)
+    night.mkdir()
+    (run / "run.json").write_text("{}")
+    with (run / "debug/log.txt").open("wb") as log:
+        log.truncate(LARGEST_FILE_BYTES + 1)
+    unpacked(packed(run), night, "r")
+    assert {path.name for path in (night / "r").iterdir()} == {"run.json", LEFT}
+    assert f"debug/log.txt: {LARGEST_FILE_BYTES + 1} bytes" in (night / "r" / LEFT).read_text()
 
 
 def test_a_run_comes_home_without_tensors_and_never_beside_its_night(tmp_path: Path) -> None:

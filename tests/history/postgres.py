@@ -78,3 +78,13 @@ def serving() -> Iterator[Server]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a PostgreSQL, "" for SQLite: tests of a database run on both."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    with served() as url:
+        yield url

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,16 +20,6 @@ from harness.history.epochs import epochs_of
 from harness.history.layers import incomparable, turns
 from tests.cli.answers import answer_of
 from tests.history.kit import LAYERS, cell_of_run, run_of, seeded, stamp, write_night, write_run
-from tests.history.postgres import served
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def server(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield ""
-        return
-    with served() as url:
-        yield url
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import click
 from harness.cli.common import hosts_option, json_option, note
 from harness.cli.farm.farm_options import lost_after_option, reached, scheduler_option, tls_options
 from harness.cli.farm.history_options import history_option
-from harness.cli.farm.nightly import show_night, write_junit
+from harness.cli.farm.nightly import into_option, junit_option, show_night, write_junit
 from harness.cli.farm.signals import stopped_by_signals
 from harness.cli.progress import above, progress
 from harness.errors import COULD_NOT_MEASURE
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Go on with a night that was stopped or killed, given its folder: what workers did meanwhile counts.",
 )
-@click.option(
-    "--nights", default=Path("nights"), show_default=True, type=click.Path(path_type=Path), help="Folder for nights."
-)
-@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML to FILE too.")
+@into_option
+@junit_option
 @scheduler_option
 @hosts_option
 @history_option

@@ -28,6 +28,16 @@ Exit codes: 0 every pair was measured and is good; 1 a case differs or is slower
 2 a suite that cannot be run; 3 nothing was measured, a pair is unmeasured, or a board is at fault.
 """
 
+into_option = click.option(
+    "--nights", default=Path("nights"), show_default=True, type=click.Path(path_type=Path), help="Folder for nights."
+)
+junit_option = click.option(
+    "--junit",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write JUnit XML to FILE too, where CI looks for it.",
+)
+
 
 @click.command(name="nightly", epilog=EPILOG)
 @click.argument("suite", required=False, metavar="[SUITE]", type=click.Path(path_type=Path))
@@ -40,15 +50,8 @@ Exit codes: 0 every pair was measured and is good; 1 a case differs or is slower
     type=click.Path(path_type=Path),
     help="Go on with a night that was stopped or killed, given its folder: what was measured is kept.",
 )
-@click.option(
-    "--nights", default=Path("nights"), show_default=True, type=click.Path(path_type=Path), help="Folder for nights."
-)
-@click.option(
-    "--junit",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write JUnit XML to FILE too, where CI looks for it.",
-)
+@into_option
+@junit_option
 @hosts_option
 @json_option
 def command(
